@@ -1,0 +1,283 @@
+"""Deliveries -> immutable loads: Parquet under `<source>/<feed>/<yyyy>/<mm>/<dd>/<load>`, then one row in the ledger.
+
+A row equal to the latest landed version of its key is not landed again; a delivery that holds all the feed has lands a
+tombstone for each key that vanished. So A -> B -> A and what is inserted again survive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from .engine import Engine
+from .errors import SourceColumnMissing, in_our_words
+from .ledger import RANGE, Ledger, Load
+from .model import Feed
+from .plan import DELETED, HASH, SEQUENCE, fingerprint
+from .source import Delivery, Progress
+
+REJECTED = "rejected.parquet"
+UNFINISHED = ".unfinished-"  # a folder of that name belongs to a run that was killed
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What every load of a run shares."""
+
+    engine: Engine
+    ledger: Ledger
+    root: Path  # of bronze
+    run_id: str
+    as_of: date
+    now: datetime
+
+
+def land(to: Landing, feed: Feed, delivery: Delivery, progress: Progress) -> Load | None:
+    """The load that `delivery` became; None if it brought nothing that was not known.
+
+    Raises what the reader raises, `SourceColumnMissing` if the key's columns are not in it, and `LakeFull`.
+    """
+    sequence = progress.sequence + 1
+    folder = Path(feed.source, feed.name, f"{to.now:%Y/%m/%d}", f"{sequence:06d}")
+    work = to.root / folder.with_name(f"{UNFINISHED}{folder.name}")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        counts = _write(to, feed, delivery, sequence, work)
+        if not counts.landed and not counts.rejected and not _moves(delivery, progress):
+            delivery.committed()
+            return None
+        load = _load(to, feed, delivery, sequence, folder, work, counts)
+        with in_our_words("land"):
+            shutil.rmtree(to.root / folder, ignore_errors=True)  # of a run killed between here and the commit
+            os.replace(work, to.root / folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    committed = to.ledger.commit(load)
+    delivery.committed()
+    return committed
+
+
+def files(root: Path, loads: Sequence[Load]) -> list[Path]:
+    """The Parquet files of `loads`."""
+    return [root / load.folder / name for load in loads for name in load.parts]
+
+
+def sweep(root: Path, ledger: Ledger) -> int:
+    """Delete what a killed run left behind: folders that no row of the ledger names. How many there were."""
+    known = ledger.folders()
+    loads = (path for path in root.glob("*/*/*/*/*/*") if path.is_dir())  # <source>/<feed>/<yyyy>/<mm>/<dd>/<load>
+    found = [path for path in loads if str(path.relative_to(root)) not in known]
+    for folder in found:
+        shutil.rmtree(folder)
+    return len(found)
+
+
+@dataclass(frozen=True)
+class _Counts:
+    read: int
+    landed: int
+    deleted: int
+    rejected: int
+
+
+def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Path) -> _Counts:
+    """Stage what was delivered, and keep of it what is new."""
+    staged = _staged(to.engine, delivery, sequence, work)
+    key = _key(feed, delivery.schema)
+    prior = files(to.root, to.ledger.loads(feed))
+    read, deleted = _count(staged), 0
+    if prior and (read or delivery.whole):
+        staged = _kept(to.engine, staged, prior, key, delivery, sequence, work)
+    if prior and delivery.whole:
+        deleted = _tombstones(staged)
+    if delivery.rejects:
+        _keep_rejects(delivery, work)
+    return _Counts(read, _count(staged), deleted, len(delivery.rejects))
+
+
+def _staged(engine: Engine, delivery: Delivery, sequence: int, work: Path) -> list[Path]:
+    names = [quoted(name) for name in delivery.schema.names]
+    own = [f"MD5({fingerprint(names)}) AS {HASH}", f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
+    failed = _Watched(delivery)
+    engine.lend("delivered", failed.reader)
+    try:
+        return engine.write_files(f"SELECT {', '.join([*names, *own])} FROM delivered", work)
+    except Exception:
+        if failed.error:  # the reader's own error says more than the engine's
+            raise failed.error from None
+        raise
+    finally:
+        engine.let_go("delivered")
+
+
+class _Watched:
+    """A delivery's batches as a reader, and the error that stopped them: engines put their own in its place."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.error: BaseException | None = None
+        self.reader = pa.RecordBatchReader.from_batches(delivery.schema, self._batches(delivery))
+
+    def _batches(self, delivery: Delivery) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from delivery.batches
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+def _kept(
+    engine: Engine,
+    staged: list[Path],
+    prior: list[Path],
+    key: Sequence[str],
+    delivery: Delivery,
+    sequence: int,
+    work: Path,
+) -> list[Path]:
+    """Of the staged rows those that differ from the latest landed version of their key, and a tombstone for each key
+    that is not among them, if the delivery holds all there is.
+    """
+    engine.show("staged", staged)
+    engine.show("prior", prior)
+    engine.hold("latest", _latest(key, only_staged=not delivery.whole))
+    names = [quoted(name) for name in delivery.schema.names]
+    own = [HASH, SEQUENCE, DELETED]
+    repeated = f"""SELECT {_listed(key)} FROM (
+    SELECT {_listed(key)}, {_SET} FROM staged GROUP BY {_listed(key)}
+) AS now WHERE EXISTS (SELECT 1 FROM latest WHERE {_same("now", "latest", key)}
+    AND now.versions = latest.versions AND now.least = latest.least AND now.greatest = latest.greatest)"""
+    fresh = f"""SELECT {_listed([*names, *own])} FROM staged
+WHERE NOT EXISTS (SELECT 1 FROM ({repeated}) AS repeated WHERE {_same("staged", "repeated", key)})"""
+    if delivery.whole and key != [HASH]:  # without a key nobody can say which row vanished
+        known = [f"latest.{name} AS {name}" for name in key]
+        known += [f"'' AS {HASH}", f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"TRUE AS {DELETED}"]
+        fresh += f"""
+UNION ALL BY NAME
+SELECT {_listed(known)} FROM latest
+WHERE greatest <> '' AND NOT EXISTS (SELECT 1 FROM staged WHERE {_same("latest", "staged", key)})"""
+    try:
+        written = engine.write_files(fresh, work / "fresh")
+    finally:
+        engine.let_go("latest", "staged", "prior")
+    for path in staged:
+        path.unlink()
+    moved = [path.rename(work / path.name) for path in written]
+    (work / "fresh").rmdir()
+    return moved
+
+
+_SET = f"COUNT(DISTINCT {HASH}) AS versions, MIN({HASH}) AS least, MAX({HASH}) AS greatest"
+
+
+def _latest(key: Sequence[str], *, only_staged: bool) -> str:
+    """The hashes of the last load that landed each key."""
+    touched = f" WHERE EXISTS (SELECT 1 FROM staged WHERE {_same('prior', 'staged', key)})" if only_staged else ""
+    last = f"SELECT {_listed(key)}, MAX({SEQUENCE}) AS last FROM prior{touched} GROUP BY {_listed(key)}"
+    return f"""WITH last AS ({last})
+SELECT {_listed([f"prior.{name}" for name in key])}, {_SET}
+FROM prior INNER JOIN last ON prior.{SEQUENCE} = last.last AND {_same("prior", "last", key)}
+GROUP BY {_listed([f"prior.{name}" for name in key])}"""
+
+
+def _same(one: str, other: str, key: Sequence[str]) -> str:
+    return " AND ".join(f"{one}.{name} IS NOT DISTINCT FROM {other}.{name}" for name in key)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _key(feed: Feed, schema: pa.Schema) -> list[str]:
+    """The feed's own columns that tell its rows apart, quoted; all of a row, if none are declared."""
+    spelled = {name.lower(): name for name in schema.names}
+    if unknown := [name for name in feed.key if name.lower() not in spelled]:
+        found = f"{feed.source}.{feed.name} has no column {', '.join(unknown)}, which is its key."
+        raise SourceColumnMissing(found, f"It has: {', '.join(schema.names)}.")
+    return [quoted(spelled[name.lower()]) for name in feed.key] or [HASH]
+
+
+def _moves(delivery: Delivery, progress: Progress) -> bool:
+    """Whether the ledger has something to remember of a delivery that brought no rows."""
+    news = delivery.content is not None and delivery.content not in progress.contents
+    return news or delivery.part_of is not None or delivery.watermark_to != progress.watermark
+
+
+def _load(
+    to: Landing, feed: Feed, delivery: Delivery, sequence: int, folder: Path, work: Path, counts: _Counts
+) -> Load:
+    parts = sorted(work.glob("part-*.parquet"))
+    if not counts.landed:
+        for path in parts:
+            path.unlink()
+        parts = []
+    with in_our_words("land"):
+        work.joinpath(RANGE).write_text(json.dumps({"until": delivery.until}), encoding="utf-8")
+        for path in work.iterdir():
+            _durable(path)
+    return Load(
+        feed=feed,
+        run_id=to.run_id,
+        sequence=sequence,
+        load_type="full" if delivery.whole else feed.load,
+        rows=counts.landed,
+        rows_read=counts.read,
+        rows_deleted=counts.deleted,
+        rows_rejected=counts.rejected,
+        bytes=sum(path.stat().st_size for path in parts),
+        watermark_from=delivery.watermark_from,
+        watermark_to=delivery.watermark_to,
+        as_of=to.as_of,
+        extracted_at=to.now,
+        delivery=delivery.name,
+        folder=str(folder),
+        parts={path.name: _digest(path) for path in parts},
+        schema={field.name: str(field.type) for field in delivery.schema},
+        content=delivery.content,
+        part_of=delivery.part_of,
+        range=delivery.range,
+        is_last=delivery.is_last,
+    )
+
+
+def _keep_rejects(delivery: Delivery, work: Path) -> None:
+    """Bad lines stay in the originals zone, each with its number and reason."""
+    numbers, reasons, lines = zip(*delivery.rejects, strict=True)
+    with in_our_words("land"):
+        pq.write_table(pa.table({"line_number": numbers, "reason": reasons, "line": lines}), work / REJECTED)
+
+
+def _count(paths: Sequence[Path]) -> int:
+    return sum(pq.read_metadata(path).num_rows for path in paths)
+
+
+def _tombstones(paths: Sequence[Path]) -> int:
+    return sum(pc.sum(pq.read_table(path, columns=[DELETED])[DELETED]).as_py() or 0 for path in paths)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _durable(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def quoted(name: str) -> str:
+    """A source's own column name, as SQL quotes it."""
+    return exp.to_identifier(name, quoted=True).sql("duckdb")

@@ -1,0 +1,256 @@
+"""declarations/ on disk -> the nouns in model.py. The only module that reads declarations.
+
+A project is a folder of the same shape as what is shipped: a new file adds, one of the same name replaces. Only
+`privacy.yml` is merged, and `lake.yml` is the project's own.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from . import check, check_policy, load_config
+from .errors import DeclarationsRefused, Mistake, ProjectMissing
+from .model import Column, Declarations, Feed, Mart, Place, Policy, Reference, Rule, Table
+from .page import Page, Text, part, read_page
+from .privacy import read_cell
+
+READERS: Mapping[str, Any] = {"table": "sql", "files": "files", "service": "reference"}
+SHELVES = ("sources/*.yml", "silver/*.yml", "gold/*/*.sql", "gold/*/*.md", "reference/*.csv", "serve/*.yml")
+
+
+def shipped() -> Path:
+    """The declarations that come with CareLake: beside the package in a wheel, at the root of a checkout."""
+    inside = Path(__file__).with_name("declarations")
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "declarations"
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Every page of a project, before anything is made of it."""
+
+    lake: Page
+    policy: Page
+    project_policy: Page
+    tables: Mapping[str, Page]
+    sources: tuple[Page, ...]
+    marts: tuple[Page, ...]
+    references: Mapping[str, Path]
+
+
+def read(project: Path) -> Declarations:
+    """All that is declared, shipped and by the project.
+
+    Raises `ProjectMissing`, or `DeclarationsRefused` with every mistake there is.
+    """
+    pages = read_pages(project)
+    if mistakes := list(_mistakes(pages)):
+        raise DeclarationsRefused(mistakes)
+    rules = pages.lake.part("rules")
+    tables = {name: _table(page, part(rules, name)) for name, page in pages.tables.items()}
+    feeds = chain.from_iterable(_feeds(page) for page in pages.sources)
+    return Declarations(
+        place=_place(pages.lake),
+        policy=_policy(_merged(pages.policy, pages.project_policy)),
+        tables=tables,
+        feeds=load_config.applied((_with_key(feed, tables) for feed in feeds), configured(project)),
+        marts={page.stem: _mart(page) for page in pages.marts},
+        references={name: _reference(path) for name, path in pages.references.items()},
+        settings={str(name): str(value) for name, value in pages.lake.part("settings").items()},
+    )
+
+
+def read_pages(project: Path) -> Pages:
+    """The pages of `project` laid over the shipped ones."""
+    if not (project / "lake.yml").is_file():
+        raise ProjectMissing(
+            "there is no lake.yml in the project folder.", "Run `carelake init DIR`, or give `-p DIR`."
+        )
+    files = overlaid(project)
+    return Pages(
+        lake=read_page(project / "lake.yml"),
+        policy=read_page(shipped() / "privacy.yml"),
+        project_policy=read_page(project / "privacy.yml"),
+        tables={path.stem: read_page(path) for name, path in files.items() if name.startswith("silver/")},
+        sources=tuple(read_page(path) for name, path in files.items() if name.startswith("sources/")),
+        marts=tuple(read_page(path.with_suffix(".md")) for name, path in files.items() if name.endswith(".sql")),
+        references={path.stem: path for name, path in files.items() if name.startswith("reference/")},
+    )
+
+
+def overlaid(project: Path) -> dict[str, Path]:
+    """Name below the project -> the file that counts: the project's own, else the shipped one."""
+    folders = (shipped(), project)
+    found = [(str(p.relative_to(f)), p) for f in folders for shelf in SHELVES for p in sorted(f.glob(shelf))]
+    return dict(sorted(dict(found).items()))
+
+
+def replaced(project: Path) -> dict[str, str]:
+    """Name of each shipped file that the project replaces -> SHA-256 of the shipped one today."""
+    names = (name for name, path in overlaid(project).items() if path.is_relative_to(project))
+    twins = {name: shipped() / name for name in names}
+    return {name: digest(path) for name, path in twins.items() if path.is_file()}
+
+
+def configured(project: Path) -> list[dict[str, str]] | None:
+    """The rows of the project's load_config.csv; None if it has none."""
+    path = project / "load_config.csv"
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        return [{str(k).strip().lower(): (v or "").strip() for k, v in row.items()} for row in csv.DictReader(lines)]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _mistakes(pages: Pages) -> Iterator[Mistake]:
+    every = (pages.lake, pages.policy, pages.project_policy, *pages.tables.values(), *pages.sources, *pages.marts)
+    for page in every:
+        yield from page.unreadable
+    yield from check_policy.mistakes_in_policy(pages.policy)
+    yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
+    merged = _merged(pages.policy, pages.project_policy)
+    yield from check_policy.mistakes_in_policy(merged) if pages.project_policy.says else ()
+    kinds = merged.part("kinds")
+    if not pages.lake.unreadable:
+        yield from check.mistakes_in_lake(pages.lake, pages.tables)
+    for page in _readable(pages.tables.values()):
+        yield from check.mistakes_in_table(page, kinds, pages.tables)
+    for page in _readable(pages.sources):
+        yield from check.mistakes_in_source(page, pages.tables)
+    yield from load_config.mistakes_in(configured(pages.lake.path.parent), [page.stem for page in pages.sources])
+    yield from _twins(pages.marts)
+    for page in _readable(pages.marts):
+        yield from check.mistakes_in_mart(page, _select(page), kinds)
+
+
+def _readable(pages: Any) -> Iterator[Page]:
+    return (page for page in pages if not page.unreadable)
+
+
+def _twins(marts: tuple[Page, ...]) -> Iterator[Mistake]:
+    """Shelves are not part of a mart's name, so no two of them hold marts of one name."""
+    for stem, count in Counter(page.stem for page in marts).items():
+        if count > 1:
+            places = ", ".join(page.path.parent.name for page in marts if page.stem == stem)
+            why = f"Both would be gold.{stem}."
+            yield Mistake("LAKE-108", places, f"there are {count} marts '{stem}'", why, "Rename one.")
+
+
+def _merged(policy: Page, project: Page) -> Page:
+    kinds = {**policy.part("kinds"), **project.part("kinds")}
+    return Page(project.path if project.says else policy.path, {**policy.says, **project.says, "kinds": kinds})
+
+
+def _place(page: Page) -> Place:
+    roots = {"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")}
+    return Place(roots, page.says.get("engine", "duck"), page.says.get("as_of", "today"))
+
+
+def _policy(page: Page) -> Policy:
+    _, *audiences = page.says["columns"]
+    rows = page.says["kinds"].items()
+    return Policy(
+        stored={kind: held for kind, (held, *_) in rows},
+        seen={
+            audience: {kind: read_cell(row[place]) for kind, (_, *row) in rows}
+            for place, audience in enumerate(audiences)
+        },
+        sparse_zip3=tuple(page.says["sparse_zip3"]),
+    )
+
+
+def _table(page: Page, project: Mapping[str, Any]) -> Table:
+    says = page.says
+    rules = {name: Rule(name, **rule) for name, rule in says.get("rules", {}).items()}
+    for name, rule in project.items():
+        rules[name] = replace(rules[name], **rule) if name in rules else Rule(name, **rule)
+    return Table(
+        name=page.stem,
+        about=says["about"],
+        key=tuple(says["key"]),
+        sequence_by=says["sequence_by"],
+        history=says["history"],
+        columns=tuple(_column(name, column) for name, column in says["columns"].items()),
+        rules=tuple(rules.values()),
+        track=tuple(says.get("track", ())),
+        tie_breaker=says.get("tie_breaker"),
+    )
+
+
+def _column(name: str, says: Mapping[str, Any]) -> Column:
+    return Column(
+        name=name,
+        kind=says["kind"],
+        type=says.get("type", "text"),
+        required=says.get("required") == "true",
+        one_of=tuple(says.get("one_of", ())),
+        refers_to=says.get("refers_to"),
+        about=says.get("about", ""),
+    )
+
+
+def _feeds(page: Page) -> Iterator[Feed]:
+    for name, says in page.part("feeds").items():
+        reads = next(word for word in check.READS if word in says)
+        yield Feed(
+            source=page.stem,
+            name=name,
+            reader=READERS[reads],
+            connection=page.says[check.READS[reads]],
+            at=says[reads],
+            load=says.get("load", "full"),
+            fills=says.get("fills"),
+            columns=says.get("columns", {}),
+            key=tuple(says.get("key", ())),
+            watermark=says.get("watermark"),
+            lookback=says.get("lookback"),
+            contract=says.get("contract", "evolve"),
+            types=says.get("types", {}),
+            delete_when=says.get("delete_when"),
+            control=says.get("control", {}),
+            time_zone=says.get("time_zone", page.says.get("time_zone", "UTC")),
+            active=says.get("active") != "false",
+            optional=page.says.get("optional") == "true",
+            archive=says.get("archive") != "false",
+        )
+
+
+def _with_key(feed: Feed, tables: Mapping[str, Table]) -> Feed:
+    """A feed that does not say its key has the columns that the table's key is mapped from."""
+    if feed.key or not feed.fills:
+        return feed
+    mapped = (feed.columns[name] for name in tables[feed.fills].key if name != "source_system")
+    return replace(feed, key=tuple(name for name in map(check.bare_column, mapped) if name))
+
+
+def _mart(page: Page) -> Mart:
+    columns = tuple(_column(name, column) for name, column in page.says["columns"].items())
+    return Mart(
+        name=page.stem,
+        shelf=page.path.parent.name,
+        about=page.says["about"],
+        select=_select(page),
+        columns=columns,
+        kpi=page.part("kpi").get("value"),
+        unit=page.part("kpi").get("unit", ""),
+        recompute_by=page.says.get("recompute_by"),
+    )
+
+
+def _select(page: Page) -> Text:
+    return Text(page.path.with_suffix(".sql").read_text(encoding="utf-8"))
+
+
+def _reference(path: Path) -> Reference:
+    with path.open(encoding="utf-8", newline="") as lines:
+        return Reference(path.stem, str(path), tuple(next(csv.reader(lines))))

@@ -1,0 +1,74 @@
+"""What the pipeline asks of an engine. No healthcare, no YAML, no policy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+
+class Engine(Protocol):
+    """Implement these verbs and every table, rule, treatment and mart runs on you.
+
+    Verbs take SELECTs in portable SQL (see sql.py), not rows: on a cluster nothing flows through the driver. Stored
+    tables are named `layer.table`, relations of this run by one word. `as_of` is bound to `$as_of`, the one parameter
+    a SELECT may have. A verb that writes happens whole or not at all, and returns the version it made. One that fails
+    raises `EngineFailed` or `LakeFull`, which do not repeat the engine's message: those quote values of rows.
+
+    `marks` are Delta transaction identifiers (app -> version), committed with the rows: what has a mark was consumed.
+    """
+
+    dialect: str
+
+    def ask(self, select: str, as_of: date | None = None) -> pa.Table:
+        """A small result, as Arrow."""
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Name -> type of a table as stored now, or of a relation of this run; empty if it does not exist."""
+
+    def version(self, table: str) -> int | None:
+        """The version of a stored table; None if it does not exist."""
+
+    def marked(self, table: str, app: str) -> int:
+        """The version `app` has in the table's marks; 0 if it has none."""
+
+    def note(self, table: str) -> str:
+        """The note of the table's last commit; empty if it has none."""
+
+    def lend(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+        """Let SELECTs of this run read `rows` as `name`. A reader is read once."""
+
+    def show(self, name: str, files: Sequence[Path]) -> None:
+        """Let SELECTs of this run read Parquet files as `name`, their columns united by name."""
+
+    def hold(self, name: str, select: str, as_of: date | None = None) -> int:
+        """Keep the rows of `select` for this run as `name`; how many there are."""
+
+    def define(self, name: str, select: str) -> None:
+        """Let SELECTs read `select` as `layer.view`."""
+
+    def let_go(self, *names: str) -> None:
+        """Forget what was lent, shown or held."""
+
+    def write_files(self, select: str, folder: Path) -> list[Path]:
+        """Write the rows of `select` to Parquet files in a new `folder`."""
+
+    def create(self, table: str, columns: Mapping[str, str], plain: Collection[str] = ()) -> None:
+        """Make an empty table, or add the columns that it lacks. Only `plain` columns may have statistics."""
+
+    def append(self, table: str, select: str, marks: Mapping[str, int] | None = None) -> int:
+        """Add the rows of `select`. With no rows it still commits the marks."""
+
+    def replace(self, table: str, select: str, as_of: date | None = None, note: str = "") -> int:
+        """Hold the rows of `select`, and nothing else. The table is made if need be."""
+
+    def merge(
+        self, table: str, select: str, key: Sequence[str], update: Sequence[str], marks: Mapping[str, int] | None = None
+    ) -> int:
+        """Insert new keys; overwrite the `update` columns of known ones. `select` gives each key once.
+
+        A row whose last column, `is_gone`, is true is deleted.
+        """

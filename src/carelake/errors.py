@@ -1,0 +1,256 @@
+"""Errors a person can act on: what was found, why it matters, what to do. None carries a value from a row.
+
+Every code has a paragraph in docs/troubleshooting.md, and every class its exit code:
+10 declarations, 20 sources, 30 rules, 40 engine, 50 the lake itself, 60 privacy, 70 questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing in the declarations that does not hold together."""
+
+    code: str
+    where: str  # file:line
+    found: str
+    why: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.where}: {self.found}\n    {self.why}\n    {self.fix}"
+
+
+class LakeError(Exception):
+    """Base class, and the only hierarchy in the code. `code` has a page; `exit_code` is the CLI's."""
+
+    code = "LAKE-000"
+    exit_code = 1
+    why = "This should not happen."
+
+    def __init__(self, found: str, fix: str) -> None:
+        self.found, self.fix = found, fix
+        super().__init__(f"{self.code} {found}\n    {self.why}\n    {fix}")
+
+
+class DeclarationsRefused(LakeError):
+    """Nothing has been read or written. Every mistake is here, so that one pass mends them all."""
+
+    code = "LAKE-100"
+    exit_code = 10
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = f"{len(self.mistakes)} mistake{'s' if len(self.mistakes) > 1 else ''}"
+        Exception.__init__(self, "\n\n".join([f"{self.code} {count} in the declarations.", *map(str, self.mistakes)]))
+
+
+class ProjectMissing(LakeError):
+    code = "LAKE-121"
+    exit_code = 10
+    why = "A project is a folder with a lake.yml; everything else is found from there."
+
+
+class SettingMissing(LakeError):
+    code = "LAKE-130"
+    exit_code = 10
+    why = "Connections and secrets are never written into declarations; they come from the secret provider."
+
+
+class SourceFailed(LakeError):
+    """A feed could not be read. Its watermark has not moved, and the other feeds went on."""
+
+    code = "LAKE-200"
+    exit_code = 20
+    why = "Nothing of this extraction was kept, and the watermark has not moved: the next run reads it again."
+
+
+class SourceUnreachable(SourceFailed):
+    code = "LAKE-201"
+    why = "Without a connection there is nothing to read. The other feeds went on, and the watermark has not moved."
+
+
+class SourceDenied(SourceFailed):
+    code = "LAKE-202"
+    why = "Log-ins are not repeated, since databases lock accounts that fail too often."
+
+
+class SourceTableMissing(SourceFailed):
+    code = "LAKE-203"
+    why = "A table that is not there, or that this user may not see, cannot be told from an empty one."
+
+
+class SourceColumnMissing(SourceFailed):
+    code = "LAKE-204"
+    why = "A column that silently turned empty would look like one that is empty in truth."
+
+
+class SourceTypeChanged(SourceFailed):
+    code = "LAKE-205"
+    why = "A column that changes from number to text or back breaks everything that is computed from it."
+
+
+class SourceShrank(SourceFailed):
+    """Fewer rows arrived than the source counted."""
+
+    code = "LAKE-206"
+    why = "Rows that are lost on the way are lost for good once the watermark has moved, so it has not."
+
+
+class SourceUrlUnknown(SourceFailed):
+    code = "LAKE-207"
+    why = "The URL's scheme says which database it is."
+
+
+class FileEmpty(SourceFailed):
+    code = "LAKE-211"
+    why = "An empty file is more often a broken delivery than a month without rows. It was left where it is."
+
+
+class FileTruncated(SourceFailed):
+    code = "LAKE-212"
+    why = "What is missing at its end cannot be told from what was never sent. It was left where it is."
+
+
+class FileNotATable(SourceFailed):
+    code = "LAKE-213"
+    why = "Read as a table it would give rows that nobody sent. It was left where it is."
+
+
+class FileHeaderMissing(SourceFailed):
+    code = "LAKE-214"
+    why = "Without its header the columns would have to be guessed. It was left where it is."
+
+
+class FileLineTooLong(SourceFailed):
+    code = "LAKE-215"
+    why = (
+        "A line of that length is most often a broken quote, and swallows the rows behind it. It was left where it is."
+    )
+
+
+class FileHeaderDrifted(SourceFailed):
+    code = "LAKE-216"
+    why = "The feed's contract does not let its columns change unseen."
+
+
+class FileControlBroken(SourceFailed):
+    code = "LAKE-217"
+    why = "The sender counted differently from what arrived. It was left where it is, and nothing of it was loaded."
+
+
+class FileEncodingUnknown(SourceFailed):
+    code = "LAKE-218"
+    why = "Read in the wrong encoding, names and codes change without an error. It was left where it is."
+
+
+class FileOutside(SourceFailed):
+    code = "LAKE-219"
+    why = "Whoever may put files into the landing folder could so have any file of this machine read."
+
+
+class ReferenceUnavailable(SourceFailed):
+    code = "LAKE-221"
+    why = "The last good copy of this code set stays in use; without one, what depends on it is unknown, never zero."
+
+
+class RuleBroken(LakeError):
+    """A `stop` rule failed. Counts only: the rows themselves stay in bronze."""
+
+    code = "LAKE-301"
+    exit_code = 30
+
+    def __init__(self, table: str, rule: str, because: str, broken: int, of: int) -> None:
+        self.why = f"The rule exists because {because}."
+        super().__init__(
+            f"{table}: {broken:,} of {of:,} rows break '{rule}'.",
+            "Nothing of the load was refined; it waits in bronze. Mend the source or the rule, and run again.",
+        )
+
+
+class EngineFailed(LakeError):
+    """An engine stopped. Its own words are not repeated: they quote the value that it stumbled over."""
+
+    code = "LAKE-401"
+    exit_code = 40
+    why = "Nothing was written: a verb happens whole or not at all."
+
+    def __init__(self, verb: str, what: str) -> None:
+        super().__init__(
+            f"the engine stopped in '{verb}' with {what}.",
+            "Most often a value is not of its column's type: the rules of the table count such rows.",
+        )
+
+
+class LakeFull(LakeError):
+    code = "LAKE-501"
+    exit_code = 50
+    why = "What was being written is not there; what was there before is as it was."
+
+
+class LakeBusy(LakeError):
+    code = "LAKE-502"
+    exit_code = 50
+    why = "Two runs at once would land the same rows twice."
+
+
+class LakeDamaged(LakeError):
+    code = "LAKE-503"
+    exit_code = 50
+    why = "A lake that disagrees with its own ledger must not be built upon."
+
+
+class LakeOutdated(LakeError):
+    code = "LAKE-504"
+    exit_code = 50
+    why = "What is stored was made by other declarations, and only adding to them happens by itself."
+
+
+class QuestionRefused(LakeError):
+    code = "LAKE-701"
+    exit_code = 70
+    why = "A question is one SELECT over bronze, silver, gold and audit."
+
+
+class QuestionFailed(LakeError):
+    code = "LAKE-702"
+    exit_code = 70
+    why = "The engine's own words are not repeated here, since they can quote a value of a row."
+
+
+@contextmanager
+def in_our_words(verb: str) -> Iterator[None]:
+    """Whatever fails inside comes out as an error of ours, without a value of a row.
+
+    Raises `LakeFull` where the disk is, and `EngineFailed` for the rest.
+    """
+    try:
+        yield
+    except LakeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever an engine throws, its words stay inside
+        raise _named(verb, error) from None  # so that no traceback prints it either
+
+
+def _named(verb: str, error: Exception) -> LakeError:
+    if is_no_space(error):
+        return LakeFull(f"there was no space left in '{verb}'.", "Free some space or move the lake, and run again.")
+    return EngineFailed(verb, type(error).__name__)
+
+
+def is_no_space(error: BaseException) -> bool:
+    """Whether a disk, a quota or a file size limit was full: engines say so in words of their own."""
+    text = str(error).lower()
+    return any(sign in text for sign in ("no space left", "file too large", "disk quota", "os error 28", "os error 27"))
+
+
+def choose(word: str, known: Iterable[str]) -> str:
+    """What to write instead of `word`: the nearest of what is known, then all of it."""
+    known = sorted(known)
+    near = get_close_matches(word, known, n=1)
+    return (f"Did you mean '{near[0]}'? " if near else "") + f"Known are: {', '.join(known)}."

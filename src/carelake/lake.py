@@ -1,0 +1,115 @@
+"""A project's lake, opened: where its zones are, who may write, and with what it is run."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from . import declare, migrate, release, silver
+from .engine import Engine
+from .errors import LakeBusy, LakeOutdated, SettingMissing
+from .ledger import Ledger
+from .model import Declarations
+from .secret import Secrets
+from .vault import Vault
+
+ZONES = {  # layer -> the root it is in
+    "silver": "lake",
+    "gold": "lake",
+    "audit": "lake",
+    "quarantine": "lake",
+    "reference": "lake",
+    "vault": "originals",
+    "restricted": "restricted",
+}
+RUNS = {
+    "run_id": "TEXT", "as_of": "DATE", "step": "TEXT", "name": "TEXT", "outcome": "TEXT", "code": "TEXT",
+    "found": "TEXT", "rows": "BIGINT", "seconds": "DOUBLE", "started_at": "TIMESTAMPTZ",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Everything a command needs of a project."""
+
+    project: Path
+    declared: Declarations
+    secrets: Secrets
+    engine: Engine
+    ledger: Ledger
+
+    @property
+    def bronze(self) -> Path:
+        """The root of bronze."""
+        return self.ledger.bronze
+
+    def as_of(self, asked: date | None, now: datetime) -> date:
+        """The day that figures are seen from: as asked, else as lake.yml says."""
+        told = self.declared.place.as_of
+        return asked or (now.date() if told == "today" else date.fromisoformat(told))
+
+
+def root(project: Path, declared: Declarations, name: str) -> Path:
+    """The folder of a root: `lake`, `originals` or `restricted`."""
+    return (project / declared.place.roots[name]).resolve()
+
+
+@contextmanager
+def opened(project: Path, environment: Mapping[str, str], *, writing: bool) -> Iterator[Lake]:
+    """The lake of `project`. Who writes is alone; who reads finds it as it is, and makes nothing.
+
+    Raises `ProjectMissing`, `DeclarationsRefused`, `SettingMissing`, `LakeBusy`, and `LakeOutdated` for a writer whose
+    declarations want what cannot be had by adding columns.
+    """
+    declared = declare.read(project)
+    roots = {layer: root(project, declared, zone) for layer, zone in ZONES.items()}
+    originals = root(project, declared, "originals")
+    if writing:
+        for folder in {*roots.values(), originals / "bronze", originals / "staging"}:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(roots["audit"]) if writing else nullcontext():
+        engine = _engine(declared, roots, originals / "staging")
+        lake = Lake(project, declared, Secrets(project, environment), engine, Ledger(engine, originals / "bronze"))
+        if writing:
+            _create(lake)
+        yield lake
+
+
+def _create(lake: Lake) -> None:
+    """Make the tables that are not there yet, and add the columns that a newer version or project has added."""
+    if stuck := [change for change in migrate.changes(lake.engine, lake.declared) if not change.adds]:
+        found = "; ".join(f"{change.table}.{change.column}: {change.change}" for change in stuck)
+        raise LakeOutdated(f"the lake was made by other declarations ({found}).", stuck[0].fix)
+    lake.ledger.create()
+    release.create(lake.engine)
+    lake.engine.create("audit.run_steps", RUNS)
+    silver.create(lake.engine, lake.declared)
+
+
+def vault_of(lake: Lake) -> Vault:
+    """The vault of the lake. Raises `SettingMissing` without its key."""
+    return Vault(lake.engine, lake.secrets.vault_key())
+
+
+def _engine(declared: Declarations, roots: Mapping[str, Path], staging: Path) -> Engine:
+    if declared.place.engine == "spark":
+        fix = "Write `engine: duck` into lake.yml."
+        raise SettingMissing("the Spark engine is not part of this version.", fix)
+    from .engine.duck import Duck  # an engine is imported when it is asked for, and not before
+
+    return Duck(roots, staging)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """A lock that the system lets go of when its process ends, however it ends."""
+    with (folder / "lake.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LakeBusy("another run is writing to this lake.", "Wait for it to end, and run again.") from None
+        yield

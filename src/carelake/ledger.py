@@ -1,0 +1,205 @@
+"""Loads and watermarks: `audit.load_logs`. A load exists when its row is committed here, and not before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from .engine import Engine
+from .errors import LakeDamaged
+from .model import Feed
+from .source import Progress, Unfinished
+
+TABLE = "audit.load_logs"
+RANGE = "range.json"
+COLUMNS = {
+    "id": "BIGINT", "load_id": "TEXT", "run_id": "TEXT", "data_source": "TEXT", "feed": "TEXT", "tablename": "TEXT",
+    "sequence": "BIGINT", "load_type": "TEXT", "numberofrowscopied": "BIGINT", "rows_read": "BIGINT",
+    "rows_deleted": "BIGINT", "rows_rejected": "BIGINT", "bytes": "BIGINT", "watermarkcolumnname": "TEXT",
+    "watermark_from": "TEXT", "watermark_to": "TEXT", "as_of": "DATE", "extracted_at": "TIMESTAMPTZ",
+    "loaddate": "TIMESTAMPTZ", "delivery": "TEXT", "content_sha256": "TEXT", "folder": "TEXT", "parts": "TEXT",
+    "schema": "TEXT", "schema_hash": "TEXT", "part_of": "TEXT", "range": "BIGINT", "is_last": "BOOLEAN",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Load:
+    """One extraction of a feed, immutable. `folder` is below the root of bronze."""
+
+    feed: Feed
+    run_id: str
+    sequence: int
+    load_type: str
+    rows: int
+    rows_read: int
+    rows_deleted: int
+    rows_rejected: int
+    bytes: int
+    watermark_from: str | None
+    watermark_to: str | None
+    as_of: date
+    extracted_at: datetime
+    delivery: str
+    folder: str
+    parts: Mapping[str, str]  # file name -> SHA-256
+    schema: Mapping[str, str]  # column -> Arrow type
+    content: str | None = None
+    part_of: str | None = None
+    range: int = 0
+    is_last: bool = True
+    id: int = 0
+
+    @property
+    def load_id(self) -> str:
+        return f"{self.feed.source}.{self.feed.name}.{self.sequence:06d}"
+
+    @property
+    def upper(self) -> datetime:
+        """The time that a row without one of its own gets: the upper bound of the extraction, in the source's clock."""
+        try:
+            told = datetime.fromisoformat(self.watermark_to or "")
+        except ValueError:  # no watermark, or one that is a number
+            return self.extracted_at
+        return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+class Ledger:
+    """The only writer of `audit.load_logs`."""
+
+    def __init__(self, engine: Engine, bronze: Path) -> None:
+        self.engine = engine
+        self.bronze = bronze
+
+    def create(self) -> None:
+        """Make `audit.load_logs` if it is not there."""
+        self.engine.create(TABLE, COLUMNS, plain=["id", "data_source", "feed", "sequence"])
+
+    def progress(self, feed: Feed) -> Progress:
+        """Where the next extraction of `feed` begins."""
+        rows = self._rows(feed)
+        whole = [row for row in rows if row["is_last"]]
+        watermarks = [row["watermark_to"] for row in whole if row["watermark_to"] is not None]
+        return Progress(
+            sequence=rows[-1]["sequence"] if rows else 0,
+            watermark=watermarks[-1] if watermarks else None,
+            schema=json.loads(rows[-1]["schema"]) if rows else None,
+            contents=frozenset(row["content_sha256"] for row in rows if row["content_sha256"]),
+            unfinished=self._unfinished(rows[-1]) if rows and not rows[-1]["is_last"] else None,
+        )
+
+    def _unfinished(self, last: Mapping[str, Any]) -> Unfinished:
+        """How far the ranges went stands in the last one's folder: a key can be a record number."""
+        noted = json.loads((self.bronze / last["folder"] / RANGE).read_text(encoding="utf-8"))
+        return Unfinished(last["part_of"], last["range"] + 1, noted["until"], last["watermark_to"])
+
+    def commit(self, load: Load) -> Load:
+        """Make `load` exist; with its id, which counts all loads of the lake."""
+        last = self.engine.ask(f"SELECT COALESCE(MAX(id), 0) AS id FROM {TABLE}").to_pylist()[0]["id"]
+        self.engine.lend("load", pa.Table.from_pylist([_row(load, last + 1)], _SCHEMA))
+        self.engine.append(TABLE, "SELECT * FROM load", {f"{load.feed.source}/{load.feed.name}": load.sequence})
+        self.engine.let_go("load")
+        return self.loads(load.feed, load.sequence - 1)[-1]
+
+    def loads(self, feed: Feed, after: int = 0) -> list[Load]:
+        """The loads of `feed` behind sequence `after`, in order. Raises `LakeDamaged` if one is missing in between."""
+        rows = self._rows(feed)
+        if [row["sequence"] for row in rows] != list(range(1, len(rows) + 1)):
+            found = f"the loads of {feed.source}.{feed.name} are not counted without a gap in {TABLE}."
+            raise LakeDamaged(found, "Restore audit.load_logs to an earlier version, or load the feed anew.")
+        return [_load(feed, row) for row in rows if row["sequence"] > after]
+
+    def folders(self) -> set[str]:
+        """Every folder below bronze that belongs to a load."""
+        return {row["folder"] for row in self.engine.ask(f"SELECT folder FROM {TABLE}").to_pylist()}
+
+    def _rows(self, feed: Feed) -> Sequence[Mapping[str, Any]]:
+        if self.engine.version(TABLE) is None:
+            return []
+        select = f"SELECT {', '.join(COLUMNS)} FROM {TABLE}"
+        where = f"WHERE data_source = '{feed.source}' AND feed = '{feed.name}'"
+        return list(self.engine.ask(f"{select} {where} ORDER BY sequence").to_pylist())
+
+
+_SCHEMA = pa.schema(
+    [
+        (
+            name,
+            {
+                "BIGINT": pa.int64(),
+                "TEXT": pa.string(),
+                "DATE": pa.date32(),
+                "BOOLEAN": pa.bool_(),
+                "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+            }[kind],
+        )
+        for name, kind in COLUMNS.items()
+    ]
+)
+
+
+def _row(load: Load, number: int) -> dict[str, Any]:
+    schema = json.dumps(dict(load.schema))
+    return {
+        "id": number,
+        "load_id": load.load_id,
+        "run_id": load.run_id,
+        "data_source": load.feed.source,
+        "feed": load.feed.name,
+        "tablename": load.feed.at,
+        "sequence": load.sequence,
+        "load_type": load.load_type,
+        "numberofrowscopied": load.rows,
+        "rows_read": load.rows_read,
+        "rows_deleted": load.rows_deleted,
+        "rows_rejected": load.rows_rejected,
+        "bytes": load.bytes,
+        "watermarkcolumnname": load.feed.watermark,
+        "watermark_from": load.watermark_from,
+        "watermark_to": load.watermark_to,
+        "as_of": load.as_of,
+        "extracted_at": load.extracted_at,
+        "loaddate": load.extracted_at,
+        "delivery": load.delivery,
+        "content_sha256": load.content,
+        "folder": load.folder,
+        "parts": json.dumps(dict(load.parts)),
+        "schema": schema,
+        "schema_hash": hashlib.sha256(schema.encode()).hexdigest(),
+        "part_of": load.part_of,
+        "range": load.range,
+        "is_last": load.is_last,
+    }
+
+
+def _load(feed: Feed, row: Mapping[str, Any]) -> Load:
+    return Load(
+        feed=feed,
+        run_id=row["run_id"],
+        sequence=row["sequence"],
+        load_type=row["load_type"],
+        rows=row["numberofrowscopied"],
+        rows_read=row["rows_read"],
+        rows_deleted=row["rows_deleted"],
+        rows_rejected=row["rows_rejected"],
+        bytes=row["bytes"],
+        watermark_from=row["watermark_from"],
+        watermark_to=row["watermark_to"],
+        as_of=row["as_of"],
+        extracted_at=row["extracted_at"],
+        delivery=row["delivery"],
+        folder=row["folder"],
+        parts=json.loads(row["parts"]),
+        schema=json.loads(row["schema"]),
+        content=row["content_sha256"],
+        part_of=row["part_of"],
+        range=row["range"],
+        is_last=row["is_last"],
+        id=row["id"],
+    )

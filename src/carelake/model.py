@@ -1,0 +1,146 @@
+"""The nouns. Frozen, typed, and free of I/O: everything else is a function over these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Otherwise = Literal["warn", "quarantine", "stop"]
+TYPES = {  # what a column may be -> how SQL spells it. Times are UTC; money is never a float
+    "text": "TEXT",
+    "date": "DATE",
+    "timestamp": "TIMESTAMPTZ",
+    "boolean": "BOOLEAN",
+    "integer": "BIGINT",
+    "money": "DECIMAL(18, 2)",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    kind: str  # what it reveals about a person; see declarations/privacy.yml
+    type: str = "text"
+    required: bool = False
+    one_of: tuple[str, ...] = ()
+    refers_to: str | None = None  # the table whose key it holds: `<table>_key` stands beside it in silver
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    name: str
+    must: str  # SQL that is true of a good row. NULL passes: absence is `required`'s job
+    because: str
+    otherwise: Otherwise
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    about: str
+    key: tuple[str, ...]  # first `source_system`: ids collide across systems
+    sequence_by: str  # source time: the later of two versions of a key wins
+    history: Literal["scd1", "scd2"]
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...] = ()
+    track: tuple[str, ...] = ()  # the columns whose change counts as one; all but the source time, if empty
+    tie_breaker: str | None = None  # of two differing rows of one key and time in one load, the greater wins
+
+    @property
+    def own_key(self) -> str:
+        """The surrogate key's column: `<table>_key`."""
+        return f"{self.name}_key"
+
+    @property
+    def refers(self) -> dict[str, str]:
+        """Column that holds a minted key -> the column it is minted from; its own key is not among them."""
+        others = (c for c in self.columns if c.refers_to and c.refers_to != self.name)
+        return {f"{column.refers_to}_key": column.name for column in others}
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One table, file set or service of a source, landed in bronze, and how it becomes a silver table."""
+
+    source: str
+    name: str
+    reader: Literal["sql", "files", "reference"]
+    connection: str  # `${HOS_A_URL}`: a URL or folder, filled in from the secret provider when it is needed
+    at: str  # the table, the pattern of file names, or the service
+    load: Literal["full", "watermark", "append"]
+    fills: str | None  # the silver table; None lands in bronze and goes no further
+    columns: Mapping[str, str]  # column of the silver table -> SQL over the feed's own columns
+    key: tuple[str, ...] = ()  # the feed's own columns that tell its rows apart
+    watermark: str | None = None
+    lookback: str | None = None  # how far before the last watermark to read again, in the watermark's unit
+    contract: Literal["evolve", "freeze", "quarantine"] = "evolve"
+    types: Mapping[str, str] = field(default_factory=dict)  # columns to read as another type than the source says
+    delete_when: str | None = None  # SQL over its own columns that is true of a row which says its key is gone
+    control: Mapping[str, str] = field(default_factory=dict)
+    time_zone: str = "UTC"
+    active: bool = True
+    optional: bool = False  # not an error when its connection is not set
+    archive: bool = True  # move a delivered file to `archive/`
+
+    @property
+    def relation(self) -> str:
+        """What it has landed, as `query` shows it: `bronze.hos_a_patients`."""
+        return f"bronze.{self.source}_{self.name}".replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Mart:
+    name: str
+    shelf: str
+    about: str
+    select: str
+    columns: tuple[Column, ...]
+    kpi: str | None = None  # the column that holds the figure, if the mart is a KPI
+    unit: str = ""  # of that figure
+    recompute_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the privacy page: a treatment, and the zone it is computed from if not silver."""
+
+    treatment: str
+    zone: str | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    stored: Mapping[str, str]  # kind of fact -> what silver holds of it
+    seen: Mapping[str, Mapping[str, Cell]]  # audience -> kind of fact -> what it sees
+    sparse_zip3: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A small table that marts read beside silver: settings on which hospitals differ, public-domain code lists."""
+
+    name: str
+    path: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a project's lake is, and how it is run: what lake.yml says besides rules and settings."""
+
+    roots: Mapping[str, str]  # lake, originals, restricted -> folder, relative to the project
+    engine: Literal["duck", "spark"] = "duck"
+    as_of: str = "today"
+
+
+@dataclass(frozen=True)
+class Declarations:
+    place: Place
+    policy: Policy
+    tables: Mapping[str, Table]
+    feeds: tuple[Feed, ...]
+    marts: Mapping[str, Mart]
+    references: Mapping[str, Reference]
+    settings: Mapping[str, str]

@@ -1,0 +1,195 @@
+"""Start here: source -> bronze -> silver -> gold -> release."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from . import bronze, gold, release, silver
+from .errors import LakeError, ReferenceUnavailable
+from .lake import Lake, opened, vault_of
+from .model import Feed
+from .source import Progress, readers
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of a run did: `done`, `unchanged`, `inactive`, `warned` or `failed`."""
+
+    step: str
+    name: str
+    outcome: str
+    rows: int = 0
+    seconds: float = 0.0
+    code: str = ""
+    found: str = ""
+    exit_code: int = 0
+
+
+@dataclass
+class Run:
+    """What a run did, step by step."""
+
+    run_id: str
+    as_of: date
+    started: datetime
+    steps: list[Step] = field(default_factory=list)
+    released: int | None = None
+
+    def exit_code(self, *, strict: bool) -> int:
+        """0 only if all that was asked was done; a warning counts under `strict`."""
+        bad = [step for step in self.steps if step.outcome == "failed" or (strict and step.outcome == "warned")]
+        return (bad[0].exit_code or 1) if bad else 0
+
+
+Watch = Callable[[Step], None]
+
+
+def run(
+    project: Path,
+    environment: Mapping[str, str],
+    now: datetime,
+    *,
+    as_of: date | None = None,
+    reconcile: bool = False,
+    watch: Watch = lambda step: None,
+) -> Run:
+    """Bring the lake of `project` up to what its sources hold now, and release it.
+
+    A feed that fails does not stop the others: its step says why. Raises `LakeError` for what concerns all of them.
+    """
+    with opened(project, environment, writing=True) as lake:
+        did = Run(f"{now:%Y%m%dT%H%M%S}", lake.as_of(as_of, now), now)
+        did_step = _recorder(did, watch)
+        _tidy(lake)
+        for feed in lake.declared.feeds:
+            did_step(_extract(lake, feed, did, reconcile))
+        did_step(_refine(lake, did))
+        did_step(_build(lake, did))
+        did_step(_release(lake, did))
+        _keep(lake, did)
+        return did
+
+
+def _recorder(did: Run, watch: Watch) -> Callable[[Iterable[Step]], None]:
+    def record(steps: Iterable[Step]) -> None:
+        for step in _timed(steps):
+            did.steps.append(step)
+            watch(step)
+
+    return record
+
+
+def _timed(steps: Iterable[Step]) -> Iterator[Step]:
+    began = time.monotonic()
+    for step in steps:
+        yield replace(step, seconds=round(time.monotonic() - began, 3))
+        began = time.monotonic()
+
+
+def _tidy(lake: Lake) -> None:
+    """Take away what a killed run left: parts of loads that never were, and what spilled."""
+    bronze.sweep(lake.bronze, lake.ledger)
+    staging = lake.bronze.with_name("staging")
+    for path in staging.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool) -> Iterator[Step]:
+    """Read what is new of a feed, and land each delivery as a load."""
+    name = f"{feed.source}.{feed.name}"
+    if not feed.active:
+        yield Step("extract", name, "inactive", found="switched off in the declarations")
+        return
+    if feed.optional and (missing := lake.secrets.missing(feed.connection)):
+        yield Step("extract", name, "inactive", found=f"not connected: {', '.join(missing)} is not set")
+        return
+    rows, warnings = 0, list[str]()
+    try:
+        to = bronze.Landing(lake.engine, lake.ledger, lake.bronze, did.run_id, did.as_of, did.started)
+        progress = lake.ledger.progress(feed)
+        for delivery in readers.read(
+            feed, lake.secrets.filled(feed.connection), progress, did.started, whole=reconcile
+        ):
+            load = bronze.land(to, feed, delivery, progress)
+            warnings += delivery.warnings
+            if load:
+                rows += load.rows
+                progress = lake.ledger.progress(feed)
+    except LakeError as error:
+        yield _failed("extract", name, error, rows, progress if "progress" in locals() else None)
+        return
+    outcome = "warned" if warnings else "done" if rows else "unchanged"
+    yield Step("extract", name, outcome, rows, found=" ".join(warnings))
+
+
+def _failed(step: str, name: str, error: LakeError, rows: int = 0, progress: Progress | None = None) -> Step:
+    stale = isinstance(error, ReferenceUnavailable) and progress is not None and progress.sequence > 0
+    return Step(step, name, "warned" if stale else "failed", rows, 0, error.code, str(error), error.exit_code)
+
+
+def _refine(lake: Lake, did: Run) -> Iterator[Step]:
+    at = silver.Refinery(
+        lake.engine, lake.ledger, vault_of(lake), lake.bronze, lake.declared.policy, did.run_id, did.started
+    )
+    for table in lake.declared.tables.values():
+        try:
+            refined = silver.refine(at, table, lake.declared.feeds)
+        except LakeError as error:
+            yield _failed("refine", table.name, error)
+            continue
+        told = [f"{refined.quarantined:,} quarantined"] if refined.quarantined else []
+        told += [f"{count:,} {rule}" for rule, count in refined.flagged.items()]
+        yield Step("refine", table.name, "done" if refined.rows else "unchanged", refined.rows, found="; ".join(told))
+
+
+def _build(lake: Lake, did: Run) -> Iterator[Step]:
+    gold.define_silver(lake.engine, lake.declared)
+    gold.lay_out_references(lake.engine, lake.declared)
+    try:
+        for built in gold.build(lake.engine, lake.declared, did.as_of):
+            yield Step("build", built.mart, "done" if built.why else "unchanged", built.rows, found=built.why)
+    except LakeError as error:
+        yield _failed("build", "gold", error)
+
+
+def _release(lake: Lake, did: Run) -> Iterator[Step]:
+    if any(step.step == "build" and step.outcome == "failed" for step in did.steps):
+        yield Step("release", "release", "failed", found="held: gold could not be built", exit_code=30)
+        return
+    names = [f"{layer}.{table}" for table in lake.declared.tables for layer in ("quarantine",)]
+    names += [f"silver.{table}_history" for table in lake.declared.tables]
+    names += [f"gold.{mart}" for mart in lake.declared.marts]
+    names += [f"reference.{name}" for name in (*lake.declared.references, "setting")]
+    published = release.publish(lake.engine, names, did.as_of, did.run_id, did.started)
+    did.released = published.id if published else None
+    found = f"release {published.id}" if published else "the latest release says the same"
+    yield Step("release", "release", "done" if published else "unchanged", found=found)
+
+
+def _keep(lake: Lake, did: Run) -> None:
+    """Keep what the run did, for `carelake status` and for the auditor."""
+    rows = [
+        {
+            "run_id": did.run_id,
+            "as_of": did.as_of,
+            "step": step.step,
+            "name": step.name,
+            "outcome": step.outcome,
+            "code": step.code,
+            "found": step.found,
+            "rows": step.rows,
+            "seconds": step.seconds,
+            "started_at": did.started,
+        }
+        for step in did.steps
+    ]
+    lake.engine.lend("did", pa.Table.from_pylist(rows))
+    lake.engine.append("audit.run_steps", "SELECT * FROM did")
+    lake.engine.let_go("did")

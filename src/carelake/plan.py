@@ -1,0 +1,392 @@
+"""Declarations -> the SELECTs that refine bronze into silver. Pure: nothing here opens a table.
+
+The relations of one pass, each made of the one before:
+`arrived` (mapped and typed, untreated) -> `treated` (judged, tokens for identifiers) -> `keyed` (surrogate keys)
+-> `version` (with the stored versions of the keys touched) -> what to write into `silver.<table>_history`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from . import privacy, quality
+from .model import TYPES, Column, Feed, Policy, Table
+
+# Columns of bronze that are CareLake's own.
+SEQUENCE, HASH, DELETED = "_lake_sequence", "_lake_hash", "_lake_deleted"
+# Hidden columns of a history: what the order of its versions is computed from.
+SOURCE_TIME, ROW_HASH, LOAD = "_source_time", "_row_hash", "_load_id"
+TIMELINE = {
+    "flags": "TEXT",
+    "valid_from": "TIMESTAMPTZ",
+    "valid_to": "TIMESTAMPTZ",
+    "is_current": "BOOLEAN",
+    "is_deleted": "BOOLEAN",
+    "is_change": "BOOLEAN",
+    "inserted_date": "TIMESTAMPTZ",
+    "modified_date": "TIMESTAMPTZ",
+    SOURCE_TIME: "TIMESTAMPTZ",
+    LOAD: "BIGINT",
+    ROW_HASH: "TEXT",
+}
+RECOMPUTED = ("valid_from", "valid_to", "is_current", "is_change", "modified_date")
+SHOWN = ("flags", "valid_from", "valid_to", "is_current", "inserted_date", "modified_date")
+HIDDEN = (SOURCE_TIME, LOAD, ROW_HASH)
+
+
+def fingerprint(columns: Iterable[str]) -> str:
+    """SQL of a text that is equal for equal values only: with lengths, so that NULL, '' and shifted values differ."""
+    return "CONCAT(" + ", ".join(f"LENGTH(CAST({c} AS TEXT)), ':', CAST({c} AS TEXT), ';'" for c in columns) + ")"
+
+
+def stored_columns(table: Table, policy: Policy) -> dict[str, str]:
+    """Name -> SQL type of the columns of `silver.<table>_history`, in order."""
+    keys = dict.fromkeys((table.own_key, *table.refers), "BIGINT")
+    held = {c.name: _type_stored(c, policy) for c in table.columns if privacy.in_silver(c, policy)}
+    return {**keys, **held, **TIMELINE}
+
+
+def restricted_columns(table: Table, policy: Policy) -> dict[str, str]:
+    """Name -> SQL type of `restricted.<table>_history`; only its key and version if nothing else is."""
+    exact = {c.name: TYPES[c.type] for c in table.columns if privacy.is_restricted(c, policy)}
+    return {table.own_key: "BIGINT", "source_system": "TEXT", LOAD: "BIGINT", SOURCE_TIME: "TIMESTAMPTZ", **exact}
+
+
+def quarantine_columns(table: Table, policy: Policy) -> dict[str, str]:
+    """Name -> SQL type of `quarantine.<table>`: the row as silver would show it, and why it is held back."""
+    kept = {n: t for n, t in stored_columns(table, policy).items() if n not in {*TIMELINE} - {"flags"}}
+    held = {"quarantine_reasons": "TEXT", "quarantined_at": "TIMESTAMPTZ", SOURCE_TIME: "TIMESTAMPTZ", LOAD: "BIGINT"}
+    return {**kept, **held}
+
+
+def _type_stored(column: Column, policy: Policy) -> str:
+    return TYPES[column.type] if policy.stored[column.kind] == "keep" else "TEXT"
+
+
+# --- arrived ---------------------------------------------------------------------------------------------------------
+
+
+def arrived(table: Table, feeds: Sequence[Feed]) -> str:
+    """Every row of the pending loads of `feeds`, in the shape of `table` and untreated. A value that cannot be read as
+    its column's type is NULL, and named in `_unreadable`.
+    """
+    return "\nUNION ALL\n".join(_mapped(feed, table) for feed in feeds)
+
+
+def pending(feed: Feed) -> str:
+    """The relation that shows the bronze rows of the pending loads of `feed`."""
+    return f"pending_{feed.source}_{feed.name}".replace("-", "_")
+
+
+def _mapped(feed: Feed, table: Table) -> str:
+    says = {**feed.columns, "source_system": f"'{feed.source}'"}
+    gone = f"{DELETED} OR COALESCE({feed.delete_when}, FALSE)" if feed.delete_when else DELETED
+    time = _typed(says[table.sequence_by], "timestamp", feed.time_zone)
+    columns = [f"{_typed(says[c.name], c.type, feed.time_zone)} AS {c.name}" for c in table.columns]
+    unreadable = [_unreadable(c, says[c.name]) for c in table.columns if c.type != "text"] or ["''"]
+    return _select(
+        [
+            *columns,
+            f"NULLIF(CONCAT_WS(';', {', '.join(unreadable)}), '') AS _unreadable",
+            f"{gone} AS is_deleted",
+            f"CASE WHEN {gone} THEN _lake_seen_at ELSE COALESCE({time}, _lake_upper) END AS {SOURCE_TIME}",
+            quality.DAY,
+            f"_lake_load_id AS {LOAD}",
+        ],
+        pending(feed),
+        f"INNER JOIN pending_load ON _lake_feed = '{feed.source}/{feed.name}' AND _lake_load_sequence = {SEQUENCE}",
+    )
+
+
+def _typed(expression: str, kind: str, zone: str) -> str:
+    """A blank is nothing. A time without a zone is the source's own, and becomes UTC."""
+    if kind == "text":
+        return f"NULLIF(CAST({expression} AS TEXT), '')"
+    if kind == "timestamp" and zone != "UTC":
+        return f"TRY_CAST({expression} AS TIMESTAMP) AT TIME ZONE '{zone}'"
+    return f"TRY_CAST({expression} AS {TYPES[kind]})"
+
+
+def _unreadable(column: Column, expression: str) -> str:
+    given = f"NULLIF(TRIM(CAST({expression} AS TEXT)), '')"
+    return (
+        f"CASE WHEN NOT {given} IS NULL AND TRY_CAST({expression} AS {TYPES[column.type]}) IS NULL"
+        f" THEN '{column.name}_readable' END"
+    )
+
+
+# --- treated ---------------------------------------------------------------------------------------------------------
+
+
+def identifiers(table: Table, policy: Policy, rows: str) -> str | None:
+    """Every (source_system, kind, stands_for) of `rows`, a SELECT, that needs a token; None if there is none."""
+    named = [c for c in table.columns if privacy.is_token(c, policy)]
+    each = [
+        f"SELECT DISTINCT source_system, '{c.kind}' AS kind, {c.name} AS stands_for FROM ({rows}) AS arrived"
+        f" WHERE NOT {c.name} IS NULL AND NOT source_system IS NULL"
+        for c in named
+    ]
+    return "\nUNION\n".join(each) or None
+
+
+def treated(table: Table, policy: Policy, rows: str) -> str:
+    """`rows`, a SELECT of arrived ones, judged by the row rules, as silver and the restricted zone store them."""
+    held = [c for c in table.columns if privacy.in_silver(c, policy)]
+    exact = [c for c in table.columns if privacy.is_restricted(c, policy)]
+    tokens = [c for c in held if privacy.is_token(c, policy)]
+    return _select(
+        [
+            *(f"{_stored(c, policy)} AS {c.name}" for c in held),
+            *(f"arrived.{c.name}" for c in exact),
+            "arrived.flags",
+            "arrived.quarantine_reasons",
+            "arrived.is_deleted",
+            f"arrived.{SOURCE_TIME}",
+            f"arrived.{LOAD}",
+            # Keyed, so that nobody can try names and birth dates until a hash fits.
+            f"LEFT(SHA256(CONCAT(hash_key.secret, arrived.told)), 32) AS {ROW_HASH}",
+        ],
+        f"(\n{_judged(table, rows)}\n) AS arrived CROSS JOIN hash_key",
+        *(_token_of(c) for c in tokens),
+    )
+
+
+def _judged(table: Table, rows: str) -> str:
+    """Each row of `rows`, with the rules it breaks and a digest of what it tells."""
+    rules = quality.rules_of(table)
+    reasons = ["_unreadable", *quality.broken(rules, "quarantine", "stop")]
+    flags = quality.broken(rules, "warn") or ["''"]
+    tracked = table.track or tuple(c.name for c in table.columns if c.name != table.sequence_by)
+    return _select(
+        [
+            *(c.name for c in table.columns),
+            f"NULLIF(CONCAT_WS(';', {', '.join(flags)}), '') AS flags",
+            f"CASE WHEN NOT is_deleted THEN NULLIF(CONCAT_WS(';', {', '.join(reasons)}), '') END AS quarantine_reasons",
+            f"CASE WHEN is_deleted THEN 'deleted' ELSE SHA256({fingerprint(tracked)}) END AS told",
+            "is_deleted",
+            SOURCE_TIME,
+            LOAD,
+        ],
+        f"({rows}) AS mapped",
+    )
+
+
+def _stored(column: Column, policy: Policy) -> str:
+    if privacy.is_token(column, policy):
+        return f"{column.name}_code.token"
+    value = privacy.stored(column, policy, f"arrived.{column.name}")
+    return value if policy.stored[column.kind] == "keep" else f"NULLIF({value}, '')"
+
+
+def _token_of(column: Column) -> str:
+    """Each source system and kind is a namespace of its own: two systems give out the same numbers."""
+    code = f"{column.name}_code"
+    return (
+        f"LEFT JOIN token_of AS {code} ON {code}.source_system = arrived.source_system"
+        f" AND {code}.kind = '{column.kind}' AND {code}.stands_for = arrived.{column.name}"
+    )
+
+
+# --- keyed -----------------------------------------------------------------------------------------------------------
+
+
+def entities(table: Table) -> dict[str, tuple[str, ...]]:
+    """Entity -> the columns of `treated` that name one of it: its own key, and what its columns refer to."""
+    own = tuple(name for name in table.key if name != "source_system")
+    others = {key.removesuffix("_key"): (column,) for key, column in table.refers.items()}
+    return {**others, table.name: own}
+
+
+def source_id(columns: Sequence[str], rows: str) -> str:
+    """SQL of the one text that names a row of a source: the column itself, or several made one."""
+    named = [f"{rows}.{name}" for name in columns]
+    present = " AND ".join(f"NOT {name} IS NULL" for name in named)
+    return f"CAST({named[0]} AS TEXT)" if len(named) == 1 else f"CASE WHEN {present} THEN {fingerprint(named)} END"
+
+
+def keyed(table: Table, policy: Policy) -> str:
+    """`treated` with its surrogate keys, which have been minted before."""
+    names = {entity: f"{entity}_map" for entity in entities(table)}
+    joins = [
+        f"LEFT JOIN vault.key_map AS {names[entity]} ON {names[entity]}.entity = '{entity}'"
+        f" AND {names[entity]}.source_system = treated.source_system"
+        f" AND {names[entity]}.source_id = {source_id(columns, 'treated')}"
+        for entity, columns in entities(table).items()
+    ]
+    keys = [f"{names[key.removesuffix('_key')]}.key AS {key}" for key in (table.own_key, *table.refers)]
+    rest = [c.name for c in table.columns if privacy.in_silver(c, policy) or privacy.is_restricted(c, policy)]
+    rest += ["flags", "quarantine_reasons", "is_deleted", SOURCE_TIME, LOAD, ROW_HASH]
+    return _select([*keys, *(f"treated.{name}" for name in rest)], "treated", *joins)
+
+
+def crowded(table: Table) -> str:
+    """Keys that have more than one row of one time in one load: repetitions, or versions nobody can order."""
+    place = f"{table.own_key}, {SOURCE_TIME}, {LOAD}"
+    trusted = f"quarantine_reasons IS NULL AND NOT {table.own_key} IS NULL"
+    return f"SELECT {place} FROM keyed WHERE {trusted} GROUP BY {place} HAVING COUNT(*) > 1"
+
+
+def uncrowded(table: Table, columns: Sequence[str]) -> str:
+    """`keyed` with one row for equal ones; of differing ones the greatest tie-breaker, or all of them as ambiguous."""
+    place = ", ".join(f"keyed.{name}" for name in (table.own_key, SOURCE_TIME, LOAD))
+    same = " AND ".join(f"keyed.{name} = crowded.{name}" for name in (table.own_key, SOURCE_TIME, LOAD))
+    tied = f"RANK() OVER (PARTITION BY {place} ORDER BY keyed.{table.tie_breaker} DESC)" if table.tie_breaker else "1"
+    twin = f"ROW_NUMBER() OVER (PARTITION BY {place}, keyed.{ROW_HASH} ORDER BY keyed.source_system)"
+    ranked = _select(
+        [
+            *(f"keyed.{name}" for name in columns),
+            f"NOT crowded.{LOAD} IS NULL AS is_crowded",
+            f"{tied} AS tie",
+            f"{twin} AS twin",
+        ],
+        f"keyed LEFT JOIN crowded ON {same} AND keyed.quarantine_reasons IS NULL",
+    )
+    over = f"OVER (PARTITION BY {table.own_key}, {SOURCE_TIME}, {LOAD})"
+    reasons = (
+        f"CASE WHEN is_crowded AND MIN({ROW_HASH}) {over} <> MAX({ROW_HASH}) {over} THEN 'ambiguous_version'"
+        " ELSE quarantine_reasons END AS quarantine_reasons"
+    )
+    kept = _select([reasons if name == "quarantine_reasons" else name for name in columns], f"({ranked}) AS ranked")
+    return f"{kept}\nWHERE NOT is_crowded OR (tie = 1 AND twin = 1)"
+
+
+# --- versions --------------------------------------------------------------------------------------------------------
+
+_OLD = ("valid_from", "valid_to", "is_current", "is_change", "inserted_date", "modified_date")
+
+
+def versions(table: Table, policy: Policy) -> str:
+    """The trusted rows of `keyed`, and the stored versions of the keys they touch."""
+    told = [name for name in stored_columns(table, policy) if name not in _OLD]
+    new = _select(
+        [*told, "TRUE AS is_new", *(f"CAST(NULL AS {TIMELINE[name]}) AS old_{name}" for name in _OLD)],
+        f"keyed\nWHERE quarantine_reasons IS NULL AND NOT {table.own_key} IS NULL",
+    )
+    old = _select(
+        [*(f"known.{name}" for name in told), "FALSE AS is_new", *(f"known.{name} AS old_{name}" for name in _OLD)],
+        f"silver.{table.name}_history AS known",
+    )
+    touched = f"SELECT {table.own_key} FROM keyed WHERE quarantine_reasons IS NULL"
+    return f"{new}\nUNION ALL\n{old}\nWHERE known.{table.own_key} IN ({touched})"
+
+
+def lone(table: Table) -> str:
+    """Keys with more than one version: the others need no windows."""
+    return f"SELECT {table.own_key} FROM version GROUP BY {table.own_key} HAVING COUNT(*) > 1"
+
+
+def first_versions(table: Table, policy: Policy, now: datetime) -> str:
+    """What to write of the keys that have one version, and had none before."""
+    told = [name for name in stored_columns(table, policy) if name not in _OLD]
+    at = _instant(now)
+    computed = {
+        "valid_from": SOURCE_TIME,
+        "valid_to": "CAST(NULL AS TIMESTAMPTZ)",
+        "is_current": "NOT is_deleted",
+        "is_change": "TRUE",
+        "inserted_date": at,
+        "modified_date": at,
+    }
+    columns = [f"{computed[n]} AS {n}" if n in computed else n for n in stored_columns(table, policy)]
+    assert set(told) | set(computed) == set(stored_columns(table, policy))  # noqa: S101 - the two lists are one page apart
+    return _select(
+        [*columns, "FALSE AS is_gone"],
+        f"version\nWHERE is_new AND NOT {table.own_key} IN (SELECT {table.own_key} FROM many)",
+    )
+
+
+def recomputed_versions(table: Table, policy: Policy, now: datetime) -> str:
+    """What changes of the whole timeline of each key that has several versions.
+
+    Versions stand in the order (source time, load). A tombstone is seen, not told, so it comes after all that was
+    landed before it; and what is landed after a tombstone is there again, however old its source time.
+    """
+    told = [name for name in stored_columns(table, policy) if name not in _OLD]
+    key = table.own_key
+    by_load = (
+        f"OVER (PARTITION BY {key} ORDER BY {LOAD}, {SOURCE_TIME} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+    )
+    in_order = f"OVER (PARTITION BY {key} ORDER BY valid_from, {LOAD}, {SOURCE_TIME})"
+    kept = [*told, "is_new", *(f"old_{name}" for name in _OLD)]
+    last = "NOT is_gone" if table.history == "scd2" else "NOT is_gone AND next_from IS NULL"
+    at = _instant(now)
+    differs = " OR ".join(
+        f"{name} IS DISTINCT FROM old_{name}" for name in ("valid_from", "valid_to", "is_current", "is_change")
+    )
+    shown = {"inserted_date": f"COALESCE(old_inserted_date, {at})", "modified_date": at}
+    return f"""WITH crowd AS (
+    SELECT {", ".join(kept)} FROM version WHERE {key} IN (SELECT {key} FROM many)
+),
+observed AS (
+    SELECT {", ".join(kept)}, MAX({SOURCE_TIME}) {by_load} AS latest FROM crowd
+),
+buried AS (
+    SELECT {", ".join(kept)}, latest, MAX(CASE WHEN is_deleted THEN latest END) {by_load} AS buried_at FROM observed
+),
+placed AS (
+    SELECT {", ".join(kept)},
+        CASE WHEN is_deleted THEN latest
+            WHEN buried_at > {SOURCE_TIME} THEN buried_at
+            ELSE {SOURCE_TIME} END AS valid_from
+    FROM buried
+),
+compared AS (
+    SELECT {", ".join(kept)}, valid_from,
+        COALESCE(LAG(valid_from) {in_order} = valid_from AND LAG({ROW_HASH}) {in_order} = {ROW_HASH}, FALSE) AS is_gone
+    FROM placed
+),
+followed AS (
+    SELECT {", ".join(kept)}, valid_from, is_gone,
+        CASE WHEN NOT is_gone THEN LEAD(valid_from) OVER (PARTITION BY {key}, is_gone
+            ORDER BY valid_from, {LOAD}, {SOURCE_TIME}) END AS next_from,
+        LAG({ROW_HASH}) OVER (PARTITION BY {key}, is_gone ORDER BY valid_from, {LOAD}, {SOURCE_TIME}) AS hash_before
+    FROM compared
+),
+timeline AS (
+    SELECT {", ".join(kept)}, valid_from, next_from AS valid_to,
+        next_from IS NULL AND NOT is_deleted AS is_current,
+        hash_before IS DISTINCT FROM {ROW_HASH} AS is_change,
+        NOT ({last}) AS is_gone
+    FROM followed
+)
+{_select([*(f"{shown[n]} AS {n}" if n in shown else n for n in stored_columns(table, policy)), "is_gone"], "timeline")}
+WHERE (is_new AND NOT is_gone) OR (NOT is_new AND (is_gone OR {differs}))"""
+
+
+def _instant(now: datetime) -> str:
+    return f"CAST('{now.isoformat()}' AS TIMESTAMPTZ)"
+
+
+# --- what people see -------------------------------------------------------------------------------------------------
+
+
+def seen(table: Table, policy: Policy, history: str, held: str) -> dict[str, str]:
+    """Name of a view of silver -> its SELECT over the relations that hold its history and its quarantine."""
+    told = [name for name in stored_columns(table, policy) if name not in TIMELINE]
+    current = [*told, *SHOWN]
+    versions = [*told, *(name for name in TIMELINE if name not in HIDDEN)]
+    known = f"SELECT {table.own_key} FROM {history} WHERE valid_to IS NULL"
+    place = f"ROW_NUMBER() OVER (PARTITION BY {table.own_key} ORDER BY {SOURCE_TIME} DESC, {LOAD} DESC)"
+    trusted = _select([*current, "FALSE AS is_quarantined", "CAST(NULL AS TEXT) AS quarantine_reasons"], history)
+    never = {
+        "valid_from": SOURCE_TIME,
+        "valid_to": "CAST(NULL AS TIMESTAMPTZ)",
+        "is_current": "FALSE",
+        "inserted_date": "quarantined_at",
+        "modified_date": "quarantined_at",
+    }
+    shown = [f"{never[name]} AS {name}" if name in never else name for name in current]
+    waiting = _select(
+        [*shown, "TRUE AS is_quarantined", "quarantine_reasons"], f"(SELECT *, {place} AS place FROM {held}) AS held"
+    )
+    return {
+        table.name: f"{_select(current, history)}\nWHERE is_current",
+        f"{table.name}_history": _select(versions, history),
+        f"{table.name}_all": f"{trusted}\nWHERE is_current\nUNION ALL\n{waiting}\n"
+        f"WHERE {table.own_key} IS NULL OR (place = 1 AND NOT {table.own_key} IN ({known}))",
+    }
+
+
+def _select(columns: Sequence[str], source: str, *joins: str) -> str:
+    return "\n".join(["SELECT", "    " + ",\n    ".join(columns), f"FROM {source}", *joins])

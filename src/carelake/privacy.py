@@ -1,0 +1,67 @@
+"""Policy -> what is stored of each kind of fact, as SQL. Pure: no original and no key is ever written into SQL."""
+
+from __future__ import annotations
+
+from .model import Cell, Column, Policy
+
+# Treatments that a SELECT can make of the value itself. A token is joined from the vault instead.
+STORED_AS = {
+    "keep": "{value}",
+    # USPS code before the ZIP at the end of an address. The rest of the address is dropped.
+    "state": "REGEXP_EXTRACT({value}, '[, ]([A-Z][A-Z]) [0-9]{{5}}(-[0-9]{{4}})?$', 1)",
+    "last4": "'XXX-XX-' || RIGHT({value}, 4)",
+}
+STORED = {*STORED_AS, "token", "restrict", "drop"}  # `age` cannot be among them: it is wrong a year later
+COMPUTABLE_FROM = {  # treatment -> what silver must hold for it
+    "keep": {"keep"},
+    "token": {"token"},
+    "pseudonym": {"keep", "token"},
+    "drop": STORED,
+    "year": {"keep"},
+    "age": {"keep"},
+    "zip3": {"keep"},
+    "state": {"keep", "state"},
+    "last4": {"keep", "last4"},
+}
+ZONES = {"originals", "restricted"}
+REVEALS = {"drop": 0, "restrict": 1, "pseudonym": 1, "token": 2, "keep": 4}  # every other treatment shows a part: 3
+
+
+def read_cell(words: str) -> Cell:
+    """`age from restricted` -> the treatment and its zone."""
+    treatment, _, zone = words.partition(" from ")
+    return Cell(treatment, zone or None)
+
+
+def is_computable(cell: Cell, stored: str) -> bool:
+    """Whether `cell` can be made from what silver stores, or from the zone it names."""
+    if cell.zone == "originals":
+        return cell.treatment == "keep" and stored == "token"  # the door looks a token up, one person at a time
+    if cell.zone == "restricted":
+        return stored == "restrict" and "keep" in COMPUTABLE_FROM[cell.treatment]
+    return stored in COMPUTABLE_FROM[cell.treatment]
+
+
+def reveals(words: str) -> int:
+    """How much a cell shows, so that a project cannot show more than was signed: 0 nothing … 4 everything."""
+    return REVEALS.get(read_cell(words).treatment, 3)
+
+
+def in_silver(column: Column, policy: Policy) -> bool:
+    """Whether the open zone holds anything of the column."""
+    return policy.stored[column.kind] not in {"drop", "restrict"}
+
+
+def is_restricted(column: Column, policy: Policy) -> bool:
+    """Whether only the restricted zone holds the column."""
+    return policy.stored[column.kind] == "restrict"
+
+
+def is_token(column: Column, policy: Policy) -> bool:
+    """Whether a token stands for the column's values."""
+    return policy.stored[column.kind] == "token"
+
+
+def stored(column: Column, policy: Policy, value: str) -> str:
+    """The SQL of what silver stores of `value`, an SQL expression."""
+    return STORED_AS[policy.stored[column.kind]].format(value=value)

@@ -1,0 +1,81 @@
+"""A user's project: made from a template, compared with what is shipped."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import declare
+from .errors import ProjectMissing
+from .secret import make_vault_key
+
+NOTED = "shipped.json"  # name of a replaced file -> SHA-256 of the shipped one when the project's was first seen
+GITIGNORE = "secrets/\nlake/\noriginals/\nrestricted/\n"
+
+
+class ProjectExists(ProjectMissing):
+    """The folder holds something that `init` would have to overwrite."""
+
+    code = "LAKE-122"
+    why = "What is there may be somebody's work."
+
+
+def templates() -> list[str]:
+    """The templates `init` can start from."""
+    return sorted(path.name for path in (declare.shipped() / "templates").iterdir() if path.is_dir())
+
+
+def make(folder: Path, template: str) -> list[Path]:
+    """Make a project of `template` in `folder`; the files made, relative to it. Raises `ProjectExists`."""
+    origin = declare.shipped() / "templates" / template
+    files = [path.relative_to(origin) for path in sorted(origin.rglob("*")) if path.is_file()]
+    if taken := [str(name) for name in files if (folder / name).exists()]:
+        raise ProjectExists(f"{folder} has {', '.join(taken)} already.", "Choose another folder, or move these away.")
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(origin / name, folder / name)
+    if not (folder / ".gitignore").exists():
+        (folder / ".gitignore").write_text(GITIGNORE)
+    make_vault_key(folder)
+    return [*files, Path(".gitignore"), Path("secrets")]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A shipped file that the project replaces."""
+
+    name: str
+    moved_on: bool  # the shipped one has changed since the project's was first seen
+    lines: tuple[str, ...]  # a unified diff, from the shipped to the project's
+
+
+def differences(project: Path) -> Iterator[Difference]:
+    """Every shipped file that the project replaces, and how."""
+    noted = _noted(project)
+    for name, digest in declare.replaced(project).items():
+        ours, theirs = (project / name).read_text().splitlines(), (declare.shipped() / name).read_text().splitlines()
+        lines = difflib.unified_diff(theirs, ours, f"shipped/{name}", f"project/{name}", lineterm="")
+        yield Difference(name, noted.get(name, digest) != digest, tuple(lines))
+
+
+def note_replaced(project: Path) -> None:
+    """Remember what each replaced file was like when it was first seen, so that `diff` can say when it moves on."""
+    now = declare.replaced(project)
+    noted = _noted(project)
+    kept = {name: noted.get(name, digest) for name, digest in now.items()}
+    if kept != noted:
+        (project / NOTED).write_text(json.dumps(kept, indent=2) + "\n")
+
+
+def accept(project: Path) -> None:
+    """Take every shipped file as seen: the project's stays, and `diff` is silent until the next change."""
+    (project / NOTED).write_text(json.dumps(declare.replaced(project), indent=2) + "\n")
+
+
+def _noted(project: Path) -> dict[str, str]:
+    path = project / NOTED
+    return dict(json.loads(path.read_text())) if path.is_file() else {}

@@ -1,0 +1,41 @@
+"""Rules -> SQL. Pure: nothing here opens a table. These are row rules: they look at one row, and at its load's day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .model import Rule, Table
+
+DAY = "_lake_as_of"  # the day of the load that brought the row stands beside it, so that a rerun judges alike
+
+
+def rules_of(table: Table) -> tuple[Rule, ...]:
+    """Every rule a table must keep: those its key and columns imply, then those it declares."""
+    implied = [Rule(f"{key}_present", f"NOT {key} IS NULL", "it is part of the key", "quarantine") for key in table.key]
+    for column in table.columns:
+        if column.required:
+            must = f"NOT {column.name} IS NULL"
+            implied.append(Rule(f"{column.name}_present", must, "it is required", "quarantine"))
+        if column.one_of:
+            allowed = ", ".join(f"'{value}'" for value in column.one_of)
+            implied.append(
+                Rule(f"{column.name}_known", f"{column.name} IN ({allowed})", "the list is closed", "quarantine")
+            )
+    return (*implied, *table.rules)
+
+
+def broken(rules: Iterable[Rule], *otherwise: str) -> list[str]:
+    """SQL, one a rule of that `otherwise`: its name where a row breaks it, else NULL. A NULL verdict passes."""
+    asked = (rule for rule in rules if rule.otherwise in otherwise)
+    return [f"CASE WHEN NOT ({must_of(rule)}) THEN '{rule.name}' END" for rule in asked]
+
+
+def tally(table: Table, rows: str, per: str) -> str:
+    """One pass over `rows`, mapped ones: for each value of `per`, how many there are and break each rule."""
+    counts = [f"COUNT(CASE WHEN NOT ({must_of(rule)}) THEN 1 END) AS {rule.name}" for rule in rules_of(table)]
+    return f"SELECT {', '.join([per, 'COUNT(*) AS rows_seen', *counts])} FROM {rows} AS judged GROUP BY {per}"
+
+
+def must_of(rule: Rule) -> str:
+    """What the rule demands, with `$as_of` read from the row."""
+    return rule.must.replace("$as_of", DAY)

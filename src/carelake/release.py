@@ -1,0 +1,60 @@
+"""A release names the version of every table and the day it is seen from. Readers see the latest one only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pyarrow as pa
+
+from .engine import Engine
+
+TABLE = "audit.releases"
+COLUMNS = {
+    "id": "BIGINT", "run_id": "TEXT", "as_of": "DATE", "released_at": "TIMESTAMPTZ", "tables": "TEXT",
+    "loads": "BIGINT",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Release:
+    id: int
+    as_of: date
+    released_at: datetime
+    tables: Mapping[str, int]  # layer.table -> version
+    loads: int  # the id of the last load that readers of bronze see
+
+
+def create(engine: Engine) -> None:
+    """Make `audit.releases` if it is not there."""
+    engine.create(TABLE, COLUMNS)
+
+
+def latest(engine: Engine) -> Release | None:
+    """What readers see; None before the first release."""
+    rows = engine.ask(f"SELECT id, as_of, released_at, tables, loads FROM {TABLE} ORDER BY id DESC LIMIT 1").to_pylist()
+    return Release(**{**rows[0], "tables": json.loads(rows[0]["tables"])}) if rows else None
+
+
+def publish(engine: Engine, names: list[str], as_of: date, run_id: str, now: datetime) -> Release | None:
+    """Release the tables as they stand now; None if the latest release says the same."""
+    tables = {name: version for name in sorted(names) if (version := engine.version(name)) is not None}
+    loads = engine.ask("SELECT COALESCE(MAX(id), 0) AS id FROM audit.load_logs").to_pylist()[0]["id"]
+    last = latest(engine)
+    if last and (last.tables, last.as_of, last.loads) == (tables, as_of, loads):
+        return None
+    release = Release((last.id if last else 0) + 1, as_of, now, tables, loads)
+    row = {
+        "id": release.id,
+        "run_id": run_id,
+        "as_of": as_of,
+        "released_at": pa.scalar(now, pa.timestamp("us", "UTC")),
+        "tables": json.dumps(tables),
+        "loads": loads,
+    }
+    engine.lend("release", pa.table({name: pa.array([value]) for name, value in row.items()}))
+    engine.append(TABLE, "SELECT * FROM release")
+    engine.let_go("release")
+    return release

@@ -1,0 +1,58 @@
+"""The secret provider: connections and keys by name, from the environment or the project's `secrets/` folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from .errors import SettingMissing
+
+VAULT_KEY = "CARELAKE_VAULT_KEY"
+PLACE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Secrets:
+    """Looks in the environment first, then in `secrets/NAME` of the project."""
+
+    def __init__(self, project: Path, environment: Mapping[str, str]) -> None:
+        self.folder = project / "secrets"
+        self.environment = environment
+
+    def get(self, name: str) -> str | None:
+        """The secret of that name; None if there is none."""
+        if value := self.environment.get(name):
+            return value
+        path = self.folder / name
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+    def need(self, name: str) -> str:
+        """The secret of that name. Raises `SettingMissing`, which lists every place searched."""
+        if (value := self.get(name)) is None:
+            searched = f"Searched: the environment variable {name}, and the file secrets/{name} of the project."
+            raise SettingMissing(f"{name} is not set.", f"{searched} Set one of them.")
+        return value
+
+    def filled(self, text: str) -> str:
+        """`text` with every `${NAME}` filled in. Raises `SettingMissing`."""
+        return PLACE.sub(lambda found: self.need(found[1]), text)
+
+    def missing(self, text: str) -> list[str]:
+        """The names in `text` that are not set."""
+        return [name for name in PLACE.findall(text) if self.get(name) is None]
+
+    def vault_key(self) -> bytes:
+        """The 32 bytes that protect the vault. Raises `SettingMissing`."""
+        return bytes.fromhex(self.need(VAULT_KEY))
+
+
+def make_vault_key(project: Path) -> None:
+    """Put a new random key into `secrets/` of the project, for its owner only; one that is there stays."""
+    folder = project / "secrets"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / VAULT_KEY
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32) + "\n")

@@ -1,0 +1,246 @@
+"""The command line: an operator's tool, which trusts its operating system user."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import __version__
+from ..errors import LakeError
+
+app = typer.Typer(
+    help="CareLake: hospitals' databases and insurers' files to figures that can be trusted.\n\n"
+    "Begin with `carelake demo`, or with `carelake init DIR`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
+AsOf = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day that figures are seen from. Default: lake.yml's.")
+]
+
+
+class Format(StrEnum):
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class State:
+    project = Path()
+
+
+def main() -> None:
+    """Run the command line. A failure says what, why and what next, and exits with its code."""
+    try:
+        app()
+    except LakeError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `carelake query … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:  # noqa: BLE001 - whatever it is, its words could quote a value of a row
+        typer.echo(
+            f"LAKE-000 something unforeseen: {type(error).__name__} {_where(error)}\n    {LakeError.why}", err=True
+        )
+        sys.exit(1)
+
+
+def _where(error: BaseException) -> str:
+    """File and line of an unforeseen error: its place, never its words."""
+    frames = []
+    place = error.__traceback__
+    while place:
+        frames.append(f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}")
+        place = place.tb_next
+    return "at " + " > ".join(frames[-4:])
+
+
+@app.callback()
+def options(
+    project: Annotated[Path, typer.Option("-p", "--project", help="The project's folder.")] = Path(),
+    version: Annotated[bool, typer.Option("--version", help="Say the version, and stop.", is_eager=True)] = False,
+) -> None:
+    State.project = project
+    if version:
+        typer.echo(f"carelake {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to make the project.")],
+    template: Annotated[str, typer.Option(help="What to start from.")] = "rcm",
+) -> None:
+    """Make a project: two hospitals' databases and a landing folder, ready to be connected."""
+    from .. import project
+
+    for name in project.make(folder, template):
+        typer.echo(f"made {folder / name}")
+    typer.echo(
+        "\nNext: set HOS_A_URL and HOS_B_URL (sqlite:///…, postgresql://…, mysql://…, mssql://…) and LANDING (the\n"
+        f"folder with claims/ and cptcodes/), then run `carelake -p {folder} plan` and `carelake -p {folder} run`.\n"
+        f"Keep {folder / 'secrets'} safe: without its key no token can be traced back."
+    )
+
+
+@app.command()
+def run(
+    as_of: AsOf = None,
+    reconcile: Annotated[bool, typer.Option(help="Read everything, and find late commits and deletes.")] = False,
+    strict: Annotated[bool, typer.Option(help="Let warnings fail the run too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the lake up to what the sources hold now, and release it. Exits with 0 only if all of it was done."""
+    from .. import pipeline, project
+    from . import show
+
+    project.note_replaced(State.project)
+    with show.progress(quiet=as_json) as watch:
+        did = pipeline.run(State.project, os.environ, _now(), as_of=_day(as_of), reconcile=reconcile, watch=watch)
+    if as_json:
+        typer.echo(json.dumps(asdict(did) | {"exit_code": did.exit_code(strict=strict)}, default=str))
+    else:
+        show.run(did)
+    raise typer.Exit(did.exit_code(strict=strict))
+
+
+@app.command()
+def plan(as_of: AsOf = None, as_json: Json = False) -> None:
+    """Say what `run` would do and why, and what has changed in the declarations. Nothing is read from a source."""
+    from .. import foresee
+    from . import show
+
+    steps = foresee.plan(State.project, os.environ, _now(), _day(as_of))
+    if as_json:
+        typer.echo(json.dumps([asdict(step) for step in steps], default=str))
+    else:
+        show.plan(steps)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Say what is in the lake: the latest release, the last run, and where every feed stands."""
+    from .. import foresee
+    from . import show
+
+    told = foresee.status(State.project)
+    if as_json:
+        typer.echo(json.dumps(told, default=str))
+    else:
+        show.status(told)
+
+
+@app.command()
+def query(
+    question: Annotated[str, typer.Argument(help="One SELECT over bronze, silver, gold and audit.")] = "",
+    form: Annotated[Format, typer.Option("--format", help="How to write the answer.")] = Format.table,
+    list_tables: Annotated[bool, typer.Option("--tables", help="List what can be asked, and stop.")] = False,
+) -> None:
+    """Ask one SELECT of the latest release."""
+    from . import door, show
+
+    if list_tables or not question:
+        for name in door.tables(State.project):
+            typer.echo(name)
+        return
+    with door.ask(State.project, question) as batches:
+        show.answer(batches, form)
+
+
+@app.command()
+def kpi(
+    name: Annotated[str, typer.Argument(help="One KPI; all of them, if none is named.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show the KPIs of the latest release, each with numerator, denominator, day and definition."""
+    from . import kpis, show
+
+    for told in kpis.read(State.project, name):
+        if as_json:
+            typer.echo(json.dumps(told.plain(), default=str))
+        else:
+            show.kpi(told)
+
+
+@app.command()
+def diff(
+    accept: Annotated[bool, typer.Option(help="Take the shipped files as seen.")] = False, as_json: Json = False
+) -> None:
+    """Compare the files that the project replaces with the shipped ones, and say which of those have moved on."""
+    from .. import project
+    from . import show
+
+    found = list(project.differences(State.project))
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found]))
+    else:
+        show.differences(found)
+    if accept:
+        project.accept(State.project)
+
+
+@app.command()
+def migrate(
+    dry_run: Annotated[bool, typer.Option(help="Only say what would change.")] = False, as_json: Json = False
+) -> None:
+    """Bring an older lake to the declarations of today: add what only adds, and name what must be reprocessed."""
+    from .. import migrate as moves
+    from . import show
+
+    changes = moves.migrate(State.project, os.environ, dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps([asdict(change) for change in changes]))
+    else:
+        show.migration(changes, dry_run)
+    raise typer.Exit(moves.exit_code(changes))
+
+
+@app.command()
+def synth(
+    folder: Annotated[Path, typer.Argument(help="Where the databases and the landing folder go.")],
+    patients: Annotated[int, typer.Option(help="Patients per hospital pair.", min=1)] = 10_000,
+    transactions: Annotated[int | None, typer.Option(help="Transactions, if not what so many patients have.")] = None,
+    day: Annotated[int, typer.Option(help="1 makes the hospitals; 2, 3, … is a following day of change.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same hospitals.")] = 7,
+    as_of: AsOf = None,
+    clean: Annotated[bool, typer.Option(help="Plant no defects.")] = False,
+) -> None:
+    """Make two synthetic hospitals with planted truth: no real person is in them."""
+    from . import demo
+
+    demo.synthesise(folder, patients, transactions, day, seed, _day(as_of), defects=not clean)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to make it.")] = Path("carelake-demo"),
+    patients: Annotated[int, typer.Option(help="Patients.", min=1)] = 10_000,
+) -> None:
+    """Two synthetic hospitals, day 1, day 2, and their KPIs: everything in one go, in a few seconds."""
+    from . import demo as shows
+
+    raise typer.Exit(shows.play(folder, patients))
+
+
+def _day(told: datetime | None) -> date | None:
+    return told.date() if told else None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON takes it: amounts as text, so that no float touches money."""
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)

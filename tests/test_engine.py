@@ -1,0 +1,166 @@
+"""What every verb of the engine promises, and that none of them leaves a value where it does not belong."""
+
+from __future__ import annotations
+
+import traceback
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from carelake.engine.duck import Duck
+from carelake.errors import EngineFailed, LakeFull, in_our_words
+
+COLUMNS = {"k": "BIGINT", "name": "TEXT", "amount": "DECIMAL(18, 2)", "at": "TIMESTAMPTZ"}
+ANN = "SELECT 1 AS k, 'ann' AS name, CAST(10.10 AS DECIMAL(18, 2)) AS amount, CAST('2026-01-01' AS TIMESTAMPTZ) AS at"
+BOB = ANN.replace("1 AS k", "2 AS k").replace("'ann'", "'bob'")
+
+
+@pytest.fixture
+def duck(tmp_path: Path) -> Duck:
+    (tmp_path / "staging").mkdir()
+    return Duck({"silver": tmp_path, "gold": tmp_path}, tmp_path / "staging")
+
+
+def held(duck: Duck) -> list[tuple[int, str]]:
+    return [(row["k"], row["name"]) for row in duck.ask("SELECT k, name FROM silver.t ORDER BY k").to_pylist()]
+
+
+def test_append_replace_and_merge_make_versions(duck):
+    duck.create("silver.t", COLUMNS, ["k"])
+    assert duck.append("silver.t", ANN) == 1
+    assert duck.append("silver.t", BOB) == 2
+    changed = (
+        f"SELECT *, FALSE AS is_gone FROM ({BOB.replace('bob', 'bobby')} UNION ALL {ANN.replace('1 AS k', '3 AS k')})"
+    )
+    assert duck.merge("silver.t", changed, ["k"], ["name"]) == 3
+    assert held(duck) == [(1, "ann"), (2, "bobby"), (3, "ann")]
+    duck.merge("silver.t", f"SELECT *, TRUE AS is_gone FROM ({BOB})", ["k"], ["name"])
+    assert held(duck) == [(1, "ann"), (3, "ann")]
+    duck.replace("silver.t", BOB)
+    assert held(duck) == [(2, "bob")]
+
+
+def test_a_merge_overwrites_only_the_columns_it_is_told(duck):
+    duck.create("silver.t", COLUMNS, ["k"])
+    duck.append("silver.t", ANN)
+    duck.merge(
+        "silver.t",
+        "SELECT 1 AS k, 'x' AS name, CAST(0 AS DECIMAL(18, 2)) AS amount, NULL AS at, FALSE AS is_gone",
+        ["k"],
+        ["name"],
+    )
+    (row,) = duck.ask("SELECT name, amount FROM silver.t").to_pylist()
+    assert (row["name"], str(row["amount"])) == ("x", "10.10")
+
+
+def test_a_mark_is_committed_with_the_rows_even_with_none_and_never_twice(duck):
+    duck.create("silver.t", COLUMNS, ["k"])
+    assert duck.marked("silver.t", "t/a/f#1") == 0
+    duck.append("silver.t", ANN, {"t/a/f#1": 1})
+    duck.append("silver.t", f"{ANN} WHERE FALSE", {"t/a/f#1": 2})
+    assert duck.marked("silver.t", "t/a/f#1") == 2
+    for again in (1, 2):
+        with pytest.raises(EngineFailed):
+            duck.append("silver.t", BOB, {"t/a/f#1": again})
+    assert held(duck) == [(1, "ann")]
+
+
+def test_a_second_writer_that_commits_first_is_noticed_by_the_first(duck, tmp_path):
+    duck.create("silver.t", COLUMNS, ["k"])
+    other = Duck({"silver": tmp_path}, tmp_path / "staging")
+    other.append("silver.t", ANN, {"t/a/f#1": 1})
+    with pytest.raises(EngineFailed):
+        duck.append("silver.t", BOB, {"t/a/f#1": 1})
+    assert held(duck) == [(1, "ann")]
+
+
+def test_a_column_that_is_added_is_empty_in_what_was_stored_before(duck):
+    duck.create("silver.t", COLUMNS, ["k"])
+    duck.append("silver.t", ANN)
+    duck.create("silver.t", {**COLUMNS, "born": "DATE"}, ["k"])
+    assert duck.ask("SELECT k, born FROM silver.t").to_pylist() == [{"k": 1, "born": None}]
+    assert duck.columns("silver.t")["born"] == "DATE"
+
+
+def test_an_empty_table_can_be_read(duck):
+    duck.create("silver.t", COLUMNS, ["k"])
+    assert duck.ask("SELECT COUNT(*) AS n FROM silver.t").to_pylist() == [{"n": 0}]
+    assert duck.columns("silver.nothing") == {}
+    assert duck.version("silver.nothing") is None
+
+
+def test_a_note_tells_what_a_table_was_made_of(duck):
+    duck.replace("gold.g", ANN, note="made of x")
+    assert duck.note("gold.g") == "made of x"
+    duck.replace("gold.g", ANN)
+    assert duck.note("gold.g") == ""
+
+
+def test_as_of_is_the_one_parameter(duck):
+    assert duck.ask("SELECT $as_of AS day", date(2026, 2, 28)).to_pylist() == [{"day": date(2026, 2, 28)}]
+    assert duck.hold("h", "SELECT $as_of AS day", date(2026, 2, 28)) == 1
+    assert duck.ask("SELECT YEAR(day) AS year FROM h").to_pylist() == [{"year": 2026}]
+
+
+def test_what_was_lent_shown_or_held_is_gone_when_let_go(duck, tmp_path):
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
+    duck.lend("lent", pa.table({"a": [1]}))
+    duck.show("shown", [tmp_path / "a.parquet"])
+    duck.hold("held", "SELECT a FROM shown")
+    assert duck.ask("SELECT lent.a FROM lent INNER JOIN held ON held.a = lent.a").num_rows == 1
+    duck.let_go("lent", "shown", "held", "never was")
+    for name in ("lent", "shown", "held"):
+        with pytest.raises(EngineFailed):
+            duck.ask(f"SELECT a FROM {name}")
+
+
+def test_a_write_that_fails_changes_nothing_and_quotes_nobody(duck):
+    duck.create("silver.t", COLUMNS, ["k"])
+    duck.append("silver.t", ANN.replace("ann", "zebra"))
+    with pytest.raises(EngineFailed) as failed:
+        duck.replace("silver.t", "SELECT CAST(name AS DATE) AS name FROM silver.t")
+    assert "'replace'" in str(failed.value)
+    assert "zebra" not in "".join(traceback.format_exception(failed.value))
+    assert held(duck) == [(1, "zebra")]
+
+
+@pytest.mark.parametrize("words", ["No space left on device", "Disk quota exceeded", "IO Error: File too large"])
+def test_a_full_disk_is_said_as_such(words):
+    with pytest.raises(LakeFull), in_our_words("append"):
+        raise OSError(words)
+
+
+def test_no_value_of_an_identified_column_is_in_the_log_or_in_a_footer(duck, tmp_path):
+    """The log keeps statistics, predicates and settings; a footer keeps statistics: of plain columns only."""
+    duck.create("silver.t", COLUMNS, ["k"])
+    duck.append("silver.t", ANN.replace("ann", "zebra"))
+    duck.merge("silver.t", f"SELECT *, FALSE AS is_gone FROM ({BOB.replace('bob', 'walrus')})", ["k"], ["name"])
+    duck.replace("gold.g", ANN.replace("ann", "ocelot"))
+    log = "".join(path.read_text() for path in tmp_path.rglob("_delta_log/*.json"))
+    assert log.count("commitInfo") == 4
+    for name in ("zebra", "walrus", "ocelot", "10.1"):
+        assert name not in log
+    for file in tmp_path.rglob("part-*.parquet"):
+        group = pq.read_metadata(file).row_group(0)
+        told = {group.column(i).path_in_schema: group.column(i).is_stats_set for i in range(group.num_columns)}
+        assert {name for name, is_set in told.items() if is_set} <= {"k"}, file
+
+
+def test_decimals_of_eighteen_digits_are_found_by_equality(duck):
+    """Delta's statistics of decimals are floats: a reader that trusts them loses rows from sixteen digits on."""
+    duck.create("silver.t", COLUMNS, ["k"])
+    values = [f"12345678901234{n:02d}.{n:02d}" for n in range(40)]
+    duck.append("silver.t", " UNION ALL ".join(ANN.replace("10.10", value) for value in values))
+    found = [duck.ask(f"SELECT k FROM silver.t WHERE amount = CAST('{v}' AS DECIMAL(18, 2))").num_rows for v in values]
+    assert found == [1] * 40
+
+
+def test_a_table_is_of_the_portable_protocol(duck, tmp_path):
+    duck.create("silver.t", COLUMNS, ["k"])
+    duck.append("silver.t", ANN)
+    protocol = DeltaTable(str(tmp_path / "silver/t")).protocol()
+    assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
