@@ -29,32 +29,21 @@ def held(duck: Duck) -> list[tuple[int, str]]:
     return [(row["k"], row["name"]) for row in duck.ask("SELECT k, name FROM silver.t ORDER BY k").to_pylist()]
 
 
-def test_append_replace_and_merge_make_versions(duck):
+def test_append_and_replace_make_versions(duck):
     duck.create("silver.t", COLUMNS, ["k"])
     assert duck.append("silver.t", ANN) == 1
     assert duck.append("silver.t", BOB) == 2
-    changed = (
-        f"SELECT *, FALSE AS is_gone FROM ({BOB.replace('bob', 'bobby')} UNION ALL {ANN.replace('1 AS k', '3 AS k')})"
-    )
-    assert duck.merge("silver.t", changed, ["k"], ["name"]) == 3
-    assert held(duck) == [(1, "ann"), (2, "bobby"), (3, "ann")]
-    duck.merge("silver.t", f"SELECT *, TRUE AS is_gone FROM ({BOB})", ["k"], ["name"])
-    assert held(duck) == [(1, "ann"), (3, "ann")]
-    duck.replace("silver.t", BOB)
+    assert held(duck) == [(1, "ann"), (2, "bob")]
+    assert duck.replace("silver.t", BOB) == 3
     assert held(duck) == [(2, "bob")]
 
 
-def test_a_merge_overwrites_only_the_columns_it_is_told(duck):
+def test_a_table_replaced_keeps_its_marks_and_its_plain_columns(duck, tmp_path):
     duck.create("silver.t", COLUMNS, ["k"])
-    duck.append("silver.t", ANN)
-    duck.merge(
-        "silver.t",
-        "SELECT 1 AS k, 'x' AS name, CAST(0 AS DECIMAL(18, 2)) AS amount, NULL AS at, FALSE AS is_gone",
-        ["k"],
-        ["name"],
-    )
-    (row,) = duck.ask("SELECT name, amount FROM silver.t").to_pylist()
-    assert (row["name"], str(row["amount"])) == ("x", "10.10")
+    duck.append("silver.t", ANN, {"t/a/f#1": 7})
+    duck.replace("silver.t", "SELECT * FROM silver.t")
+    assert duck.marked("silver.t", "t/a/f#1") == 7
+    assert DeltaTable(str(tmp_path / "silver/t")).metadata().configuration["delta.dataSkippingStatsColumns"] == "k"
 
 
 def test_a_mark_is_committed_with_the_rows_even_with_none_and_never_twice(duck):
@@ -138,7 +127,7 @@ def test_no_value_of_an_identified_column_is_in_the_log_or_in_a_footer(duck, tmp
     """The log keeps statistics, predicates and settings; a footer keeps statistics: of plain columns only."""
     duck.create("silver.t", COLUMNS, ["k"])
     duck.append("silver.t", ANN.replace("ann", "zebra"))
-    duck.merge("silver.t", f"SELECT *, FALSE AS is_gone FROM ({BOB.replace('bob', 'walrus')})", ["k"], ["name"])
+    duck.replace("silver.t", BOB.replace("bob", "walrus"))
     duck.replace("gold.g", ANN.replace("ann", "ocelot"))
     log = "".join(path.read_text() for path in tmp_path.rglob("_delta_log/*.json"))
     assert log.count("commitInfo") == 4

@@ -151,12 +151,14 @@ def _kept(
     engine.show("staged", staged)
     engine.show("prior", prior)
     engine.hold("latest", _latest(key, only_staged=not delivery.whole))
+    engine.hold("altered", _altered(key))
     names = [quoted(name) for name in delivery.schema.names]
     own = [HASH, SEQUENCE, DELETED]
     repeated = f"""SELECT {_listed(key)} FROM (
     SELECT {_listed(key)}, {_SET} FROM staged GROUP BY {_listed(key)}
 ) AS now WHERE EXISTS (SELECT 1 FROM latest WHERE {_same("now", "latest", key)}
-    AND now.versions = latest.versions AND now.least = latest.least AND now.greatest = latest.greatest)"""
+    AND now.versions = latest.versions AND now.least = latest.least AND now.greatest = latest.greatest)
+AND NOT EXISTS (SELECT 1 FROM altered WHERE {_same("now", "altered", key)})"""
     fresh = f"""SELECT {_listed([*names, *own])} FROM staged
 WHERE NOT EXISTS (SELECT 1 FROM ({repeated}) AS repeated WHERE {_same("staged", "repeated", key)})"""
     if delivery.whole and key != [HASH]:  # without a key nobody can say which row vanished
@@ -169,7 +171,7 @@ WHERE greatest <> '' AND NOT EXISTS (SELECT 1 FROM staged WHERE {_same("latest",
     try:
         written = engine.write_files(fresh, work / "fresh")
     finally:
-        engine.let_go("latest", "staged", "prior")
+        engine.let_go("altered", "latest", "staged", "prior")
     for path in staged:
         path.unlink()
     moved = [path.rename(work / path.name) for path in written]
@@ -185,9 +187,19 @@ def _latest(key: Sequence[str], *, only_staged: bool) -> str:
     touched = f" WHERE EXISTS (SELECT 1 FROM staged WHERE {_same('prior', 'staged', key)})" if only_staged else ""
     last = f"SELECT {_listed(key)}, MAX({SEQUENCE}) AS last FROM prior{touched} GROUP BY {_listed(key)}"
     return f"""WITH last AS ({last})
-SELECT {_listed([f"prior.{name}" for name in key])}, {_SET}
+SELECT {_listed([f"prior.{name}" for name in key])}, {_SET}, MAX(last.last) AS last
 FROM prior INNER JOIN last ON prior.{SEQUENCE} = last.last AND {_same("prior", "last", key)}
 GROUP BY {_listed([f"prior.{name}" for name in key])}"""
+
+
+def _altered(key: Sequence[str]) -> str:
+    """Keys of three rows and more that have one now which the last load did not land: what lies between the least and
+    the greatest, `latest` cannot tell.
+    """
+    landed = f"{_same('prior', 'staged', key)} AND prior.{SEQUENCE} = latest.last AND prior.{HASH} = staged.{HASH}"
+    return f"""SELECT DISTINCT {_listed([f"staged.{name}" for name in key])}
+FROM staged INNER JOIN latest ON latest.versions > 2 AND {_same("latest", "staged", key)}
+LEFT JOIN prior ON {landed} WHERE prior.{HASH} IS NULL"""
 
 
 def _same(one: str, other: str, key: Sequence[str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from functools import lru_cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -12,151 +13,135 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from . import sql
+from .check_words import CHOICES, SOURCE, misnamed, unfit, unknown
 from .errors import Mistake, choose
-from .model import TYPES
-from .page import Page, Text, part
+from .page import Page, Text, listed, part, told
 
-NEEDS = {
-    "table": {"about", "key", "sequence_by", "history", "columns"},
-    "column": {"type", "kind"},
-    "rule": {"must", "because", "otherwise"},
-    "source": {"about", "feeds"},
-    "feed": set[str](),
-    "mart": {"about", "columns"},
-    "column of a mart": {"kind", "about"},
-    "lake": {"about"},
-    "kpi": {"value", "unit"},
-}
-MAY_HAVE = {
-    "table": {"rules", "track", "tie_breaker"},
-    "column": {"required", "one_of", "refers_to", "about"},
-    "source": {"connection", "landing", "time_zone", "optional"},
-    "feed": {
-        "about", "table", "files", "service", "load", "watermark", "lookback", "key", "fills", "columns", "contract",
-        "types", "delete_when", "control", "time_zone", "active", "archive",
-    },
-    "mart": {"kpi", "recompute_by"},
-    "column of a mart": {"type"},
-    "lake": {"roots", "engine", "as_of", "rules", "settings", "env", "shipped"},
-}  # fmt: skip
-CHOICES = {
-    "history": {"scd1", "scd2"},
-    "otherwise": {"warn", "quarantine", "stop"},
-    "type": set(TYPES),
-    "load": {"full", "watermark", "append"},
-    "contract": {"evolve", "freeze", "quarantine"},
-    "engine": {"duck", "spark"},
-    "active": {"true", "false"},
-    "archive": {"true", "false"},
-    "optional": {"true", "false"},
-    "required": {"true", "false"},
-}
-MAPPINGS = {"columns", "rules", "feeds", "types", "control", "settings", "roots", "kpi"}
+# A process reads declarations more than once: each question does.
+refused_in_select = lru_cache(maxsize=None)(sql.refused_in_select)
+refused_in_expression = lru_cache(maxsize=None)(sql.refused_in_expression)
 READS = {"table": "connection", "files": "landing", "service": "connection"}  # what a feed reads, and where it says so
 
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")
-SOURCE = re.compile(r"[a-z][a-z0-9_-]*")
-
-
-def _unfit(page: Page, names: Iterable[str], pattern: re.Pattern[str] = NAME) -> Iterator[Mistake]:
-    for name in names:
-        if not pattern.fullmatch(name):
-            why = "It becomes the name of a folder, a table or a column."
-            fix = "Use small letters, digits and underscores, beginning with a letter."
-            yield page.mistake("LAKE-116", name, f"'{name}' cannot be a name", why, fix)
-
-
-def mistakes_in_table(page: Page, kinds: Iterable[str], tables: Iterable[str]) -> Iterator[Mistake]:
+def mistakes_in_table(page: Page, kinds: Mapping[str, Any], tables: Iterable[str]) -> Iterator[Mistake]:
     """A table is keyed by source system first, its columns say their kind, its rules are portable."""
-    columns, key = page.part("columns"), page.says.get("key", [])
-    yield from _misnamed(page, page.stem, page.says, "table")
-    yield from _unfit(page, [page.stem, *columns, *page.part("rules")])
+    columns, key = page.part("columns"), listed(page.says, "key")
+    yield from misnamed(page, page.stem, page.says, "table")
+    yield from unfit(page, [page.stem, *columns, *page.part("rules")])
     if key[:1] != ["source_system"]:
         why = "Two systems give out the same numbers, and one would overwrite the other."
         found = "the key does not start with source_system"
-        yield page.mistake("LAKE-105", key and key[0], found, why, "Put it first.")
-    for word in [
-        *key,
-        *page.says.get("track", []),
-        *(page.says[n] for n in ["sequence_by", "tie_breaker"] if n in page.says),
-    ]:
-        yield from _unknown(page, word, "column", columns)
+        yield page.mistake("LAKE-105", key and key[0], found, why, "Put it first: `key: [source_system, ...]`.")
+    named = [told(page.says, word) for word in ("sequence_by", "tie_breaker")]
+    for word in [*key, *listed(page.says, "track"), *filter(None, named)]:
+        yield from unknown(page, word, "column", columns)
     for name, column in columns.items():
-        yield from _misnamed(page, name, column, "column")
+        yield from misnamed(page, name, column, "column")
         yield from _unkind(page, name, column, kinds)
-        yield from _unknown(page, part(columns, name).get("refers_to", page.stem), "table", tables)
-    yield from mistakes_in_rules(page, page.part("rules"))
+        yield from unknown(page, told(part(columns, name), "refers_to") or page.stem, "table", tables)
+    yield from _unstored(page, [*key, *filter(None, named[1:])], kinds)
+    yield from mistakes_in_rules(page, page.part("rules"), columns)
 
 
-def mistakes_in_rules(page: Page, rules: Mapping[str, Any], known: Iterable[str] = ()) -> Iterator[Mistake]:
-    """A rule says what must hold and why. One of `known` may be given another severity only."""
+def _unstored(page: Page, needed: Iterable[str], kinds: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Columns that silver would have to tell versions apart by, and that the privacy page drops."""
+    columns = page.part("columns")
+    refer = [name for name in columns if told(part(columns, name), "refers_to")]
+    for name in dict.fromkeys([*needed, *refer]):
+        kind = told(part(columns, name), "kind")
+        if (kinds.get(kind) or [""])[0] == "drop":
+            found = f"'{name}' tells rows apart, and nothing is stored of a '{kind}'"
+            why = "Keys are minted from what silver stores."
+            yield page.mistake("LAKE-119", kind, found, why, "Give it a kind that is stored, such as record_number.")
+
+
+def mistakes_in_rules(
+    page: Page, rules: Mapping[str, Any], columns: Iterable[str], known: Iterable[str] = ()
+) -> Iterator[Mistake]:
+    """A rule says what must hold of `columns`, and why. One of `known` may be given another severity only."""
     for name, rule in rules.items():
         if name in known and isinstance(rule, Mapping) and rule.keys() == {"otherwise"}:
-            yield from _unknown(page, rule["otherwise"], "otherwise", CHOICES["otherwise"])
-        else:
-            yield from _misnamed(page, name, rule, "rule")
-            yield from _not_portable(page, part(rules, name).get("must", "TRUE"), sql.refused_in_expression)
+            yield from unknown(page, rule["otherwise"], "otherwise", CHOICES["otherwise"])
+            continue
+        yield from misnamed(page, name, rule, "rule")
+        must = told(part(rules, name), "must") or Text("TRUE")
+        refused = list(_not_portable(page, must, refused_in_expression))
+        yield from refused
+        for column in [] if refused else _columns_of(must):
+            yield from unknown(page, Text(column, must.line), "column", columns)
+
+
+def _columns_of(expression: str) -> list[str]:
+    tree = sqlglot.parse_one(expression, dialect=sql.HOME)
+    return list(dict.fromkeys(column.name for column in tree.find_all(exp.Column, bfs=False)))
 
 
 def mistakes_in_source(page: Page, tables: Mapping[str, Page]) -> Iterator[Mistake]:
     """A feed says what it reads, and fills every column of a table that exists, in portable SQL."""
-    yield from _misnamed(page, page.stem, page.says, "source")
-    yield from _unfit(page, [page.stem, *page.part("feeds")], SOURCE)
-    if (zone := page.says.get("time_zone", "UTC")) not in available_timezones():
-        yield page.mistake(
-            "LAKE-102",
-            zone,
-            f"there is no time zone '{zone}'",
-            "Times would shift.",
-            choose(zone, available_timezones())[:200],
-        )
+    yield from misnamed(page, page.stem, page.says, "source")
+    yield from unfit(page, [page.stem, *page.part("feeds")], SOURCE)
+    for says in (page.says, *page.part("feeds").values()):
+        yield from _no_zone(page, says)
     for name, feed in page.part("feeds").items():
-        yield from _misnamed(page, name, feed, "feed")
+        yield from misnamed(page, name, feed, "feed")
         if isinstance(feed, Mapping):
             yield from _unread(page, name, feed)
             yield from _mapped(page, name, feed, tables)
+            yield from _uncontrolled(page, feed)
+
+
+def _no_zone(page: Page, says: object) -> Iterator[Mistake]:
+    zone = told(says, "time_zone")
+    if zone and zone not in available_timezones():
+        fix = choose(zone, available_timezones())[:200]
+        yield page.mistake("LAKE-102", zone, f"there is no time zone '{zone}'", "Times would shift.", fix)
 
 
 def _unread(page: Page, name: str, feed: Mapping[str, Any]) -> Iterator[Mistake]:
     reads = [word for word in READS if word in feed]
     if len(reads) != 1:
-        found = f"'{name}' says {len(reads)} of table, files and service"
-        yield page.mistake(
-            "LAKE-109", name, found, "A feed reads one thing.", "Say `table: ...`, `files: ...` or `service: ...`."
-        )
+        found, why = f"'{name}' says {len(reads)} of table, files and service", "A feed reads one thing."
+        yield page.mistake("LAKE-109", name, found, why, "Say `table: ...`, `files: ...` or `service: ...`.")
     elif READS[reads[0]] not in page.says:
         found = f"'{name}' reads {reads[0]}, and the source has no '{READS[reads[0]]}'"
         yield page.mistake("LAKE-109", name, found, "Nobody knows where to read.", f"Add `{READS[reads[0]]}: ...`.")
-    if feed.get("load") == "watermark" and "watermark" not in feed:
+    if feed.get("load") == "watermark" and not told(feed, "watermark"):
         found = f"'{name}' loads by watermark and names none"
         yield page.mistake("LAKE-109", name, found, "What is new could not be told.", "Add `watermark: <column>`.")
 
 
+def _uncontrolled(page: Page, feed: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Control totals and types say words that mean something."""
+    if "control" in feed and isinstance(feed["control"], Mapping):
+        yield from misnamed(page, "control", feed["control"], "control")
+    for kind in part(feed, "types").values():
+        yield from unknown(page, kind, "type to read a column as", ["text"])
+
+
 def _mapped(page: Page, name: str, feed: Mapping[str, Any], tables: Mapping[str, Page]) -> Iterator[Mistake]:
-    fills, columns = str(feed.get("fills", "")), part(feed, "columns")
+    fills, columns = told(feed, "fills"), part(feed, "columns")
     if fills in tables:
         wanted = tables[fills].part("columns").keys() - {"source_system"}
         yield from _unfilled(page, name, columns, wanted)
         yield from _keyless(page, name, feed, tables[fills])
     elif fills:
-        yield from _unknown(page, fills, "table", tables)
+        yield from unknown(page, fills, "table", tables)
     for expression in [*columns.values(), feed.get("delete_when", "TRUE")]:
-        yield from _not_portable(page, expression, sql.refused_in_expression)
+        yield from _not_portable(page, expression, refused_in_expression)
 
 
 def _keyless(page: Page, name: str, feed: Mapping[str, Any], table: Page) -> Iterator[Mistake]:
-    for column in table.says.get("key", []):
+    for column in listed(table.says, "key"):
         if "key" not in feed and column != "source_system" and not bare_column(part(feed, "columns").get(column, "x")):
             found = f"'{name}' computes '{column}', a part of its key"
             why = "Its own columns that tell its rows apart cannot be guessed from an expression."
             yield page.mistake("LAKE-109", name, found, why, "Add `key: [<its own columns>]`.")
 
 
-def bare_column(expression: str) -> str | None:
+def bare_column(expression: object) -> str | None:
     """The column that an expression is, if it is no more than that."""
     try:
-        tree = sqlglot.parse_one(expression, dialect=sql.HOME)
+        tree = sqlglot.parse_one(str(expression), dialect=sql.HOME)
     except SqlglotError:
         return None
     return tree.name if isinstance(tree, exp.Column) else None
@@ -164,80 +149,82 @@ def bare_column(expression: str) -> str | None:
 
 def _unfilled(page: Page, feed: str, columns: Iterable[str], wanted: Iterable[str]) -> Iterator[Mistake]:
     for column in columns:
-        yield from _unknown(page, column, "column", wanted)
+        yield from unknown(page, column, "column", wanted)
     for column in sorted(set(wanted) - set(columns)):
         why = "A column that is empty by oversight looks like one that is empty in truth."
         fix = "Map it; to NULL, if this source does not have it."
         yield page.mistake("LAKE-106", feed, f"'{feed}' does not fill '{column}'", why, fix)
 
 
-def mistakes_in_mart(page: Page, select: Text, kinds: Iterable[str]) -> Iterator[Mistake]:
-    """A mart is one portable SELECT, and the page beside it says what each of its columns reveals."""
-    yield from _misnamed(page, page.stem, page.says, "mart")
-    refused = list(_not_portable(Page(page.path.with_suffix(".sql"), {}), select, sql.refused_in_select))
+def mistakes_in_mart(page: Page, select: Page, kinds: Mapping[str, Any], known: Iterable[str]) -> Iterator[Mistake]:
+    """A mart is one portable SELECT over `known` tables, and the page beside it says what its columns reveal."""
+    yield from misnamed(page, page.stem, page.says, "mart")
+    columns, text = page.part("columns"), select.says["select"]
+    yield from unfit(page, [page.stem, *columns])
+    refused = list(_not_portable(select, text, refused_in_select))
     yield from refused
-    columns = page.part("columns")
-    if not refused and sql.columns_of(select) != list(columns):
+    if not refused:
+        for table in sql.tables_of(text):
+            yield from unknown(select, _at(text, table), "table", known)
+    if not refused and sql.columns_of(text) != list(columns):
         why = "What is not described has no kind, and would be shown to everybody."
         yield page.mistake("LAKE-107", "", "its columns are not those of the SELECT", why, "List both in one order.")
     for name, column in columns.items():
-        yield from _misnamed(page, name, column, "column of a mart")
+        yield from misnamed(page, name, column, "column of a mart")
         yield from _unkind(page, name, column, kinds)
-    if "kpi" in page.says:
-        yield from _misnamed(page, "kpi", page.says["kpi"], "kpi")
-        yield from _unknown(page, page.part("kpi").get("value", ""), "column", columns)
+    if kpi := page.part("kpi"):
+        yield from misnamed(page, "kpi", kpi, "kpi")
+        yield from unknown(page, kpi.get("value", ""), "column", columns)
 
 
 def mistakes_in_lake(page: Page, tables: Mapping[str, Page]) -> Iterator[Mistake]:
     """lake.yml says words it may say; its rules are of tables that exist."""
-    yield from _misnamed(page, page.stem, page.says, "lake")
+    yield from misnamed(page, page.stem, page.says, "lake")
+    yield from misnamed(page, "roots", page.part("roots"), "roots")
+    yield from _no_day(page)
+    for name, value in page.part("settings").items():
+        if not isinstance(value, str):
+            found = f"setting '{name}' is not one word"
+            yield page.mistake("LAKE-101", name, found, "It means nothing so.", f"Write `{name}: ...`.")
     for table, rules in page.part("rules").items():
-        yield from _unknown(page, table, "table", tables)
-        known = tables[table].part("rules") if table in tables else ()
-        yield from mistakes_in_rules(page, part(page.part("rules"), table), known) if isinstance(rules, Mapping) else ()
+        yield from unknown(page, table, "table", tables)
+        if table in tables and isinstance(rules, Mapping):
+            yield from unfit(page, rules)
+            shipped = tables[table].part("rules")
+            yield from mistakes_in_rules(page, rules, tables[table].part("columns"), shipped)
+        elif not isinstance(rules, Mapping):
+            fix = "Indent one `name: ...` a line below it."
+            yield page.mistake("LAKE-101", table, f"'{table}' names no rules", "It means nothing so.", fix)
 
 
-def _misnamed(page: Page, name: str, says: object, noun: str) -> Iterator[Mistake]:
-    """Words that a noun lacks, does not know, or gives a value it cannot have."""
-    if not isinstance(says, Mapping):
-        fix = f"Write {', '.join(sorted(NEEDS[noun])) or 'its words'} below it, indented."
-        yield page.mistake("LAKE-101", name, f"{noun} '{name}' says nothing", "It means nothing without.", fix)
-        return
-    known = NEEDS[noun] | MAY_HAVE.get(noun, set())
-    for word in sorted(NEEDS[noun] - says.keys() - {"kind"}):
-        found = f"{noun} '{name}' has no '{word}'"
-        yield page.mistake("LAKE-101", name, found, "It means nothing without.", f"Add `{word}: ...`.")
-    for word, value in says.items():
-        yield from _unknown(page, word, "word", known)
-        if word in MAPPINGS and word in known and not isinstance(value, Mapping):
-            found = f"'{word}' of {noun} '{name}' is not a list of `name: ...`"
-            yield page.mistake(
-                "LAKE-101", word, found, "It means nothing so.", "Indent one `name: ...` a line below it."
-            )
-        elif word in CHOICES:
-            yield from _unknown(page, value, word, CHOICES[word])
+def _no_day(page: Page) -> Iterator[Mistake]:
+    day = told(page.says, "as_of") or "today"
+    try:
+        _ = day == "today" or date.fromisoformat(day)
+    except ValueError:
+        why = "Figures are seen from one day, and a guess would shift them all."
+        fix = "Write `as_of: today`, or a day as in `as_of: 2024-11-30`."
+        yield page.mistake("LAKE-102", day, f"there is no day '{day}'", why, fix)
 
 
 def _unkind(page: Page, name: str, says: object, kinds: Iterable[str]) -> Iterator[Mistake]:
-    kind = says.get("kind", "") if isinstance(says, Mapping) else ""
+    kind = told(says, "kind")
     if kind not in kinds:
         found = f"column '{name}' has an unknown kind, '{kind}'" if kind else f"column '{name}' does not say its kind"
         why = "Every column must, so that nothing leaves the lake because someone forgot."
         yield page.mistake("LAKE-104", kind or name, found, why, choose(kind, kinds))
 
 
-def _unknown(page: Page, word: object, noun: str, known: Iterable[str]) -> Iterator[Mistake]:
-    if not isinstance(word, str) or word not in known:
-        shown = word if isinstance(word, str) else "what stands here"
-        yield page.mistake(
-            "LAKE-102", word, f"there is no {noun} '{shown}'", "A slip would go unseen.", choose(shown, known)
-        )
-
-
 def _not_portable(page: Page, text: object, refused: Callable[[str], list[tuple[str, str]]]) -> Iterator[Mistake]:
-    text = text if isinstance(text, str) else "what is not SQL"
+    why = "Engines answer it differently, or nobody has shown that they do not."
+    if not isinstance(text, str):
+        yield page.mistake("LAKE-120", text, "a list where SQL is wanted is not allowed", why, "Write one expression.")
+        return
     for found, instead in refused(text):
-        why = "Engines answer it differently, or nobody has shown that they do not."
-        before = text[: max(text.upper().find(found), 0)]
-        word = Text(found, getattr(text, "line", 1) + before.count("\n"))
-        yield page.mistake("LAKE-120", word, f"{found} is not allowed", why, f"Use {instead}.")
+        yield page.mistake("LAKE-120", _at(text, found), f"{found} is not allowed", why, f"Use {instead}.")
+
+
+def _at(text: str, word: str) -> Text:
+    """`word`, and the line on which it first stands in `text`."""
+    before = text[: max(text.upper().find(word.upper()), 0)]
+    return Text(word, getattr(text, "line", 1) + before.count("\n"))

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from . import privacy
+from .check_words import MAY_HAVE, unfit, unknown
 from .errors import Mistake, choose
-from .page import Page
+from .page import Page, Text, listed
+
+PART = privacy.reveals("year")  # how much shows whoever shows a part: two such parts cannot be compared
 
 
 def mistakes_in_policy(page: Page) -> Iterator[Mistake]:
     """Every cell of the privacy page names a treatment that can be computed."""
-    columns = page.says.get("columns", [])
+    if page.unreadable:
+        return
+    columns = listed(page.says, "columns")
     if columns[:1] != ["stored"]:
         why = "Without it nobody knows what the cells of a row are."
-        yield page.mistake(
-            "LAKE-110", "", "it has no `columns: [stored, ...]`", why, "Name the audiences after `stored`."
-        )
+        fix = "Name the audiences after `stored`."
+        yield page.mistake("LAKE-110", "", "it has no `columns: [stored, ...]`", why, fix)
         return
-    for kind, row in page.part("kinds").items():
-        if not isinstance(row, list) or len(row) != len(columns):
+    yield from _in_rows(page, page.part("kinds"), columns)
+
+
+def _in_rows(page: Page, kinds: Mapping[str, Any], columns: Sequence[str]) -> Iterator[Mistake]:
+    for kind, row in kinds.items():
+        if not isinstance(row, list) or len(row) != len(columns) or not all(isinstance(cell, str) for cell in row):
             why = "An audience without a treatment would see what nobody decided."
-            yield page.mistake("LAKE-110", kind, f"'{kind}' has too few or too many cells", why, "One an audience.")
+            fix = f"One for each of: {', '.join(columns)}."
+            yield page.mistake("LAKE-110", kind, f"'{kind}' has too few or too many cells", why, fix)
         elif row[0] not in privacy.STORED:
             why = "An age is wrong a year later, and what is coarsened cannot be made whole."
             found = f"'{kind}' is stored as '{row[0]}'"
@@ -45,18 +56,44 @@ def _in_cell(page: Page, words: str, found: str, held: str) -> Iterator[Mistake]
 
 def mistakes_in_merged(project: Page, shipped: Page) -> Iterator[Mistake]:
     """A project's page may add kinds and show less of the shipped ones. Showing more needs a signature."""
-    if project.says.get("columns", shipped.says["columns"]) != shipped.says["columns"]:
+    for word in project.says:
+        yield from unknown(project, word, "word", MAY_HAVE["privacy page"])
+    columns = listed(shipped.says, "columns")
+    if project.says.get("columns", columns) != columns:
         why = "Cells would stand under the wrong audience."
         yield project.mistake("LAKE-110", "", "its columns are not those of the shipped page", why, "Keep their order.")
         return
-    for kind, row in project.part("kinds").items():
+    if not isinstance(project.says.get("kinds", {}), Mapping):
+        why, fix = "Nothing of it would hold.", "Write one `kind: [stored, ...]` a line below it, indented."
+        yield project.mistake("LAKE-110", "kinds", "'kinds' is not a list of `kind: [...]`", why, fix)
+    kinds = project.part("kinds")
+    yield from unfit(project, kinds)
+    yield from _in_rows(project, kinds, columns)
+    for kind, row in kinds.items():
         before = shipped.part("kinds").get(kind, row)
-        if isinstance(row, list) and len(row) == len(before):
+        if isinstance(row, list) and len(row) == len(before) and all(isinstance(cell, str) for cell in row):
             yield from _loosened(project, kind, row, before)
+    yield from _narrowed(project, shipped)
 
 
 def _loosened(page: Page, kind: str, row: list[str], before: list[str]) -> Iterator[Mistake]:
     for words, was in zip(row, before, strict=True):
-        if privacy.reveals(words) > privacy.reveals(was):
+        more = privacy.reveals(words) - privacy.reveals(was)
+        another = privacy.read_cell(words).treatment != privacy.read_cell(was).treatment
+        if more > 0 or (more == 0 and another and privacy.reveals(was) == PART):
             why = f"The shipped page says '{was}', and the privacy officer signs what shows more."
             yield page.mistake("LAKE-114", words, f"'{words}' shows more of '{kind}'", why, f"Write '{was}', or less.")
+
+
+def _narrowed(project: Page, shipped: Page) -> Iterator[Mistake]:
+    """A project may know more areas of few people than are shipped, and not fewer."""
+    areas = listed(project.says, "sparse_zip3")
+    if "sparse_zip3" not in project.says:
+        return
+    if odd := [area for area in areas if not re.fullmatch(r"\d{3}", area)] or ([] if areas else [Text("sparse_zip3")]):
+        why, fix = "An area that is not recognised is shown.", "Write `sparse_zip3: [036, 059, ...]`."
+        yield project.mistake("LAKE-110", odd[0], "'sparse_zip3' is not a list of three digits each", why, fix)
+    elif missing := [area for area in listed(shipped.says, "sparse_zip3") if area not in areas]:
+        found = f"'sparse_zip3' leaves out {', '.join(missing)}"
+        why = "The shipped page hides them, and the privacy officer signs what shows more."
+        yield project.mistake("LAKE-114", areas[0], found, why, "Keep them, and add your own.")

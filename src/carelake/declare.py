@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import check, check_policy, load_config
+from . import check, check_names, check_policy, load_config
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import Column, Declarations, Feed, Mart, Place, Policy, Reference, Rule, Table
-from .page import Page, Text, part, read_page
+from .page import Page, part, read_page, read_select
 from .privacy import read_cell
 
 READERS: Mapping[str, Any] = {"table": "sql", "files": "files", "service": "reference"}
@@ -40,7 +39,7 @@ class Pages:
     project_policy: Page
     tables: Mapping[str, Page]
     sources: tuple[Page, ...]
-    marts: tuple[Page, ...]
+    marts: tuple[tuple[Page, Page], ...]  # what describes it, and its SELECT
     references: Mapping[str, Path]
 
 
@@ -52,17 +51,17 @@ def read(project: Path) -> Declarations:
     pages = read_pages(project)
     if mistakes := list(_mistakes(pages)):
         raise DeclarationsRefused(mistakes)
-    rules = pages.lake.part("rules")
-    tables = {name: _table(page, part(rules, name)) for name, page in pages.tables.items()}
-    feeds = chain.from_iterable(_feeds(page) for page in pages.sources)
+    lake = pages.lake.plain()
+    tables = {name: _table(page.plain(), part(lake.part("rules"), name)) for name, page in pages.tables.items()}
+    feeds = chain.from_iterable(_feeds(page.plain()) for page in pages.sources)
     return Declarations(
-        place=_place(pages.lake),
-        policy=_policy(_merged(pages.policy, pages.project_policy)),
+        place=_place(lake),
+        policy=_policy(_merged(pages.policy, pages.project_policy).plain()),
         tables=tables,
         feeds=load_config.applied((_with_key(feed, tables) for feed in feeds), configured(project)),
-        marts={page.stem: _mart(page) for page in pages.marts},
+        marts={page.stem: _mart(page.plain(), str(select.says["select"])) for page, select in pages.marts},
         references={name: _reference(path) for name, path in pages.references.items()},
-        settings={str(name): str(value) for name, value in pages.lake.part("settings").items()},
+        settings=dict(lake.part("settings")),
     )
 
 
@@ -79,9 +78,21 @@ def read_pages(project: Path) -> Pages:
         project_policy=read_page(project / "privacy.yml"),
         tables={path.stem: read_page(path) for name, path in files.items() if name.startswith("silver/")},
         sources=tuple(read_page(path) for name, path in files.items() if name.startswith("sources/")),
-        marts=tuple(read_page(path.with_suffix(".md")) for name, path in files.items() if name.endswith(".sql")),
+        marts=tuple(_pair(name, files) for name in files if name.startswith("gold/") and _is_first(name, files)),
         references={path.stem: path for name, path in files.items() if name.startswith("reference/")},
     )
+
+
+def _is_first(name: str, files: Mapping[str, Path]) -> bool:
+    """Whether it is the SELECT of a mart, or a page that has none beside it."""
+    return name.endswith(".sql") or f"{name.removesuffix('.md')}.sql" not in files
+
+
+def _pair(name: str, files: Mapping[str, Path]) -> tuple[Page, Page]:
+    """The page and the SELECT of a mart. Each of them may be the project's own or the shipped one."""
+    stem = name.rpartition(".")[0]
+    page, select = (files.get(f"{stem}.{suffix}", files[name].with_suffix(f".{suffix}")) for suffix in ("md", "sql"))
+    return read_page(page), read_select(select)
 
 
 def overlaid(project: Path) -> dict[str, Path]:
@@ -103,8 +114,9 @@ def configured(project: Path) -> list[dict[str, str]] | None:
     path = project / "load_config.csv"
     if not path.is_file():
         return None
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        return [{str(k).strip().lower(): (v or "").strip() for k, v in row.items()} for row in csv.DictReader(lines)]
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        rows = list(csv.DictReader(lines, restkey="", restval=""))
+    return [{name.strip().lower(): value.strip() for name, value in row.items() if name} for row in rows]
 
 
 def digest(path: Path) -> str:
@@ -113,37 +125,37 @@ def digest(path: Path) -> str:
 
 
 def _mistakes(pages: Pages) -> Iterator[Mistake]:
-    every = (pages.lake, pages.policy, pages.project_policy, *pages.tables.values(), *pages.sources, *pages.marts)
-    for page in every:
+    selects = [page for mart in pages.marts for page in mart]
+    for page in (pages.lake, pages.policy, pages.project_policy, *pages.tables.values(), *pages.sources, *selects):
         yield from page.unreadable
     yield from check_policy.mistakes_in_policy(pages.policy)
     yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
-    merged = _merged(pages.policy, pages.project_policy)
-    yield from check_policy.mistakes_in_policy(merged) if pages.project_policy.says else ()
-    kinds = merged.part("kinds")
+    kinds = _merged(pages.policy, pages.project_policy).part("kinds")
     if not pages.lake.unreadable:
         yield from check.mistakes_in_lake(pages.lake, pages.tables)
     for page in _readable(pages.tables.values()):
         yield from check.mistakes_in_table(page, kinds, pages.tables)
     for page in _readable(pages.sources):
         yield from check.mistakes_in_source(page, pages.tables)
-    yield from load_config.mistakes_in(configured(pages.lake.path.parent), [page.stem for page in pages.sources])
-    yield from _twins(pages.marts)
-    for page in _readable(pages.marts):
-        yield from check.mistakes_in_mart(page, _select(page), kinds)
+    yield from load_config.mistakes_in(configured(pages.lake.path.parent), pages.sources)
+    yield from check_names.mistakes_in_names(pages.sources, [page for page, _ in pages.marts])
+    for path in pages.references.values():
+        yield from check_names.mistakes_in_reference(path)
+    known = _names(pages)
+    for page, select in pages.marts:
+        if not page.unreadable and not select.unreadable:
+            yield from check.mistakes_in_mart(page, select, kinds, known)
 
 
-def _readable(pages: Any) -> Iterator[Page]:
+def _names(pages: Pages) -> set[str]:
+    """Everything that a mart may read."""
+    silver = {f"silver.{name}{view}" for name in pages.tables for view in ("", "_history", "_all")}
+    gold = {f"gold.{page.stem}" for page, _ in pages.marts}
+    return {*silver, *gold, "reference.setting", *(f"reference.{name}" for name in pages.references)}
+
+
+def _readable(pages: Iterable[Page]) -> Iterator[Page]:
     return (page for page in pages if not page.unreadable)
-
-
-def _twins(marts: tuple[Page, ...]) -> Iterator[Mistake]:
-    """Shelves are not part of a mart's name, so no two of them hold marts of one name."""
-    for stem, count in Counter(page.stem for page in marts).items():
-        if count > 1:
-            places = ", ".join(page.path.parent.name for page in marts if page.stem == stem)
-            why = f"Both would be gold.{stem}."
-            yield Mistake("LAKE-108", places, f"there are {count} marts '{stem}'", why, "Rename one.")
 
 
 def _merged(policy: Page, project: Page) -> Page:
@@ -233,22 +245,18 @@ def _with_key(feed: Feed, tables: Mapping[str, Table]) -> Feed:
     return replace(feed, key=tuple(name for name in map(check.bare_column, mapped) if name))
 
 
-def _mart(page: Page) -> Mart:
+def _mart(page: Page, select: str) -> Mart:
     columns = tuple(_column(name, column) for name, column in page.says["columns"].items())
     return Mart(
         name=page.stem,
         shelf=page.path.parent.name,
         about=page.says["about"],
-        select=_select(page),
+        select=select,
         columns=columns,
         kpi=page.part("kpi").get("value"),
         unit=page.part("kpi").get("unit", ""),
         recompute_by=page.says.get("recompute_by"),
     )
-
-
-def _select(page: Page) -> Text:
-    return Text(page.path.with_suffix(".sql").read_text(encoding="utf-8"))
 
 
 def _reference(path: Path) -> Reference:

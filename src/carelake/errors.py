@@ -56,6 +56,12 @@ class ProjectMissing(LakeError):
     why = "A project is a folder with a lake.yml; everything else is found from there."
 
 
+class HospitalsMissing(LakeError):
+    code = "LAKE-125"
+    exit_code = 10
+    why = "A following day changes hospitals that `carelake synth` made, one day after the other."
+
+
 class SettingMissing(LakeError):
     code = "LAKE-130"
     exit_code = 10
@@ -105,6 +111,11 @@ class SourceShrank(SourceFailed):
 class SourceUrlUnknown(SourceFailed):
     code = "LAKE-207"
     why = "The URL's scheme says which database it is."
+
+
+class SourceWatermarkUnfit(SourceFailed):
+    code = "LAKE-208"
+    why = "An extraction that begins at the wrong place leaves rows out, and nothing would show it."
 
 
 class FileEmpty(SourceFailed):

@@ -61,7 +61,7 @@ def _tables(lake: Lake) -> Iterator[Foreseen]:
             load
             for feed in feeds
             for load in lake.ledger.loads(
-                feed, lake.engine.marked(f"silver.{table.name}_history", silver.app(table.name, feed))
+                feed, lake.engine.marked(f"silver.{table.name}_versions", silver.app(table.name, feed))
             )
         ]
         fed = ", ".join(f"{feed.source}.{feed.name}" for feed in feeds) or "no feed"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import plan, sql
+from . import sql
 from .declare import digest
 from .engine import Engine
 from .errors import DeclarationsRefused, Mistake
@@ -25,14 +25,6 @@ class Built:
     mart: str
     why: str  # what made it necessary; empty if it stands as it was
     rows: int
-
-
-def define_silver(engine: Engine, declared: Declarations) -> None:
-    """Let SELECTs read the views of every silver table: current, and with the quarantined rows."""
-    for table in declared.tables.values():
-        views = plan.seen(table, declared.policy, f"silver.{table.name}_history", f"quarantine.{table.name}")
-        for name in (table.name, f"{table.name}_all"):
-            engine.define(f"silver.{name}", views[name])
 
 
 def lay_out_references(engine: Engine, declared: Declarations) -> None:
@@ -118,4 +110,4 @@ def _version(engine: Engine, name: str) -> str:
     if layer != "silver":
         return str(engine.version(name))
     base = table.removesuffix("_history").removesuffix("_all")
-    return f"{engine.version(f'silver.{base}_history')}/{engine.version(f'quarantine.{base}')}"
+    return f"{engine.version(f'silver.{base}_versions')}/{engine.version(f'quarantine.{base}')}"

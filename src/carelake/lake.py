@@ -13,7 +13,7 @@ from . import declare, migrate, release, silver
 from .engine import Engine
 from .errors import LakeBusy, LakeOutdated, SettingMissing
 from .ledger import Ledger
-from .model import Declarations
+from .model import Declarations, Feed
 from .secret import Secrets
 from .vault import Vault
 
@@ -47,6 +47,16 @@ class Lake:
         """The root of bronze."""
         return self.ledger.bronze
 
+    def connection(self, feed: Feed) -> str:
+        """Where a feed is read: a URL or a folder. Raises `SettingMissing`.
+
+        `reference` is the folder of what is shipped; any other relative folder is one of the project's.
+        """
+        told = self.secrets.filled(feed.connection)
+        if feed.reader != "files":
+            return told
+        return str(declare.shipped() / "reference") if told == "reference" else str(self.project / told)
+
     def as_of(self, asked: date | None, now: datetime) -> date:
         """The day that figures are seen from: as asked, else as lake.yml says."""
         told = self.declared.place.as_of
@@ -76,6 +86,7 @@ def opened(project: Path, environment: Mapping[str, str], *, writing: bool) -> I
         lake = Lake(project, declared, Secrets(project, environment), engine, Ledger(engine, originals / "bronze"))
         if writing:
             _create(lake)
+        silver.define(engine, declared)
         yield lake
 
 

@@ -31,7 +31,7 @@ def changes(engine: Engine, declared: Declarations) -> Iterator[Change]:
     """Every difference between the stored silver tables and the declared ones."""
     for table in declared.tables.values():
         wanted = {
-            f"silver.{table.name}_history": plan.stored_columns(table, declared.policy),
+            f"silver.{table.name}_versions": plan.stored_columns(table, declared.policy),
             f"restricted.{table.name}_history": plan.restricted_columns(table, declared.policy),
             f"quarantine.{table.name}": plan.quarantine_columns(table, declared.policy),
         }

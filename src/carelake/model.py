@@ -86,7 +86,7 @@ class Feed:
 
     @property
     def relation(self) -> str:
-        """What it has landed, as `query` shows it: `bronze.hos_a_patients`."""
+        """What it has landed, as `query` shows it: `bronze.<source>_<feed>`."""
         return f"bronze.{self.source}_{self.name}".replace("-", "_")
 
 
@@ -119,7 +119,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Reference:
-    """A small table that marts read beside silver: settings on which hospitals differ, public-domain code lists."""
+    """A small table that marts read beside silver: settings on which projects differ, public-domain code lists."""
 
     name: str
     path: str

@@ -37,15 +37,37 @@ class Page:
         """A mistake where `word` stands on this page."""
         return Mistake(code, f"{_where(self.path)}:{getattr(word, 'line', 1)}", found, why, fix)
 
+    def plain(self) -> Page:
+        """The same page with plain text, for the nouns: some libraries take no other."""
+        return Page(self.path, _plain(self.says), self.unreadable)
+
     def part(self, name: str) -> Mapping[str, Any]:
         """The mapping under `name`; an empty one if there is none, or something else stands there."""
         return part(self.says, name)
+
+
+def _plain(says: Any) -> Any:
+    if isinstance(says, Mapping):
+        return {str(name): _plain(value) for name, value in says.items()}
+    return [_plain(value) for value in says] if isinstance(says, list) else str(says)
 
 
 def part(says: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """The mapping under `name`; an empty one if there is none, or something else stands there."""
     held = says.get(name)
     return held if isinstance(held, Mapping) else {}
+
+
+def listed(says: Mapping[str, Any], name: str) -> list[Text]:
+    """The words under `name`; none if there are none, or something else stands there."""
+    held = says.get(name)
+    return [word for word in held if isinstance(word, Text)] if isinstance(held, list) else []
+
+
+def told(says: object, name: str) -> Text:
+    """The text under `name`; an empty one if there is none, or something else stands there."""
+    held = says.get(name) if isinstance(says, Mapping) else None
+    return held if isinstance(held, Text) else Text("")
 
 
 class Reader(yaml.BaseLoader):
@@ -57,6 +79,8 @@ class Reader(yaml.BaseLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a list cannot be a name", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' is given twice", key.start_mark)
             seen.add(key.value)
@@ -75,6 +99,14 @@ def read_page(path: Path) -> Page:
     if not isinstance(says, Mapping):
         return Page(path, {}, (_not_a_page(path),))
     return Page(path, says)
+
+
+def read_select(path: Path) -> Page:
+    """A mart's SELECT, as a page that says nothing else. One that is not there is empty."""
+    try:
+        return Page(path, {"select": Text(path.read_text(encoding="utf-8") if path.exists() else "")})
+    except UnicodeDecodeError as error:
+        return Page(path, {"select": Text("")}, (_unreadable(path, error),))
 
 
 def _unreadable(path: Path, error: Exception) -> Mistake:

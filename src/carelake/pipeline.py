@@ -114,9 +114,7 @@ def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool) -> Iterator[Step
     try:
         to = bronze.Landing(lake.engine, lake.ledger, lake.bronze, did.run_id, did.as_of, did.started)
         progress = lake.ledger.progress(feed)
-        for delivery in readers.read(
-            feed, lake.secrets.filled(feed.connection), progress, did.started, whole=reconcile
-        ):
+        for delivery in readers.read(feed, lake.connection(feed), progress, did.started, whole=reconcile):
             load = bronze.land(to, feed, delivery, progress)
             warnings += delivery.warnings
             if load:
@@ -150,7 +148,6 @@ def _refine(lake: Lake, did: Run) -> Iterator[Step]:
 
 
 def _build(lake: Lake, did: Run) -> Iterator[Step]:
-    gold.define_silver(lake.engine, lake.declared)
     gold.lay_out_references(lake.engine, lake.declared)
     try:
         for built in gold.build(lake.engine, lake.declared, did.as_of):
@@ -164,7 +161,7 @@ def _release(lake: Lake, did: Run) -> Iterator[Step]:
         yield Step("release", "release", "failed", found="held: gold could not be built", exit_code=30)
         return
     names = [f"{layer}.{table}" for table in lake.declared.tables for layer in ("quarantine",)]
-    names += [f"silver.{table}_history" for table in lake.declared.tables]
+    names += [f"silver.{table}_versions" for table in lake.declared.tables]
     names += [f"gold.{mart}" for mart in lake.declared.marts]
     names += [f"reference.{name}" for name in (*lake.declared.references, "setting")]
     published = release.publish(lake.engine, names, did.as_of, did.run_id, did.started)

@@ -1,8 +1,8 @@
 """Declarations -> the SELECTs that refine bronze into silver. Pure: nothing here opens a table.
 
 The relations of one pass, each made of the one before:
-`arrived` (mapped and typed, untreated) -> `treated` (judged, tokens for identifiers) -> `keyed` (surrogate keys)
--> `version` (with the stored versions of the keys touched) -> what to write into `silver.<table>_history`.
+`arrived` (mapped and typed, untreated) -> `treated` (judged, tokens for identifiers) -> `keyed` (surrogate keys; held)
+-> with the stored versions of the keys touched, what to append to `silver.<table>_versions`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from .model import TYPES, Column, Feed, Policy, Table
 # Columns of bronze that are CareLake's own.
 SEQUENCE, HASH, DELETED = "_lake_sequence", "_lake_hash", "_lake_deleted"
 # Hidden columns of a history: what the order of its versions is computed from.
-SOURCE_TIME, ROW_HASH, LOAD = "_source_time", "_row_hash", "_load_id"
+SOURCE_TIME, ROW_HASH, LOAD, TOMBSTONE = "_source_time", "_row_hash", "_load_id", "_is_tombstone"
+TRACKED = "_tracked_hash"  # of the columns whose change counts, in a table that names some
+# Rows are only ever appended. A version whose interval changes is written again with a higher revision, which stands
+# for the lower ones: closing 50,000 of 10 million rows by a MERGE rewrites nearly every file.
+REVISION, GONE = "_revision", "_is_gone"
 TIMELINE = {
     "flags": "TEXT",
     "valid_from": "TIMESTAMPTZ",
@@ -29,10 +33,12 @@ TIMELINE = {
     SOURCE_TIME: "TIMESTAMPTZ",
     LOAD: "BIGINT",
     ROW_HASH: "TEXT",
+    TOMBSTONE: "BOOLEAN",
+    REVISION: "BIGINT",
+    GONE: "BOOLEAN",
 }
-RECOMPUTED = ("valid_from", "valid_to", "is_current", "is_change", "modified_date")
 SHOWN = ("flags", "valid_from", "valid_to", "is_current", "inserted_date", "modified_date")
-HIDDEN = (SOURCE_TIME, LOAD, ROW_HASH)
+HIDDEN = (SOURCE_TIME, LOAD, ROW_HASH, TRACKED, TOMBSTONE, REVISION, GONE)
 
 
 def fingerprint(columns: Iterable[str]) -> str:
@@ -41,10 +47,10 @@ def fingerprint(columns: Iterable[str]) -> str:
 
 
 def stored_columns(table: Table, policy: Policy) -> dict[str, str]:
-    """Name -> SQL type of the columns of `silver.<table>_history`, in order."""
+    """Name -> SQL type of the columns of `silver.<table>_versions`, which all views of silver read, in order."""
     keys = dict.fromkeys((table.own_key, *table.refers), "BIGINT")
     held = {c.name: _type_stored(c, policy) for c in table.columns if privacy.in_silver(c, policy)}
-    return {**keys, **held, **TIMELINE}
+    return {**keys, **held, **TIMELINE, **({TRACKED: "TEXT"} if table.track else {})}
 
 
 def restricted_columns(table: Table, policy: Policy) -> dict[str, str]:
@@ -55,7 +61,7 @@ def restricted_columns(table: Table, policy: Policy) -> dict[str, str]:
 
 def quarantine_columns(table: Table, policy: Policy) -> dict[str, str]:
     """Name -> SQL type of `quarantine.<table>`: the row as silver would show it, and why it is held back."""
-    kept = {n: t for n, t in stored_columns(table, policy).items() if n not in {*TIMELINE} - {"flags"}}
+    kept = {n: t for n, t in stored_columns(table, policy).items() if n == "flags" or n not in {*TIMELINE, TRACKED}}
     held = {"quarantine_reasons": "TEXT", "quarantined_at": "TIMESTAMPTZ", SOURCE_TIME: "TIMESTAMPTZ", LOAD: "BIGINT"}
     return {**kept, **held}
 
@@ -90,7 +96,8 @@ def _mapped(feed: Feed, table: Table) -> str:
             *columns,
             f"NULLIF(CONCAT_WS(';', {', '.join(unreadable)}), '') AS _unreadable",
             f"{gone} AS is_deleted",
-            f"CASE WHEN {gone} THEN _lake_seen_at ELSE COALESCE({time}, _lake_upper) END AS {SOURCE_TIME}",
+            f"{DELETED} AS {TOMBSTONE}",
+            f"CASE WHEN {DELETED} THEN _lake_seen_at ELSE COALESCE({time}, _lake_upper) END AS {SOURCE_TIME}",
             quality.DAY,
             f"_lake_load_id AS {LOAD}",
         ],
@@ -141,11 +148,9 @@ def treated(table: Table, policy: Policy, rows: str) -> str:
             *(f"arrived.{c.name}" for c in exact),
             "arrived.flags",
             "arrived.quarantine_reasons",
-            "arrived.is_deleted",
-            f"arrived.{SOURCE_TIME}",
-            f"arrived.{LOAD}",
+            *(f"arrived.{name}" for name in ("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD)),
             # Keyed, so that nobody can try names and birth dates until a hash fits.
-            f"LEFT(SHA256(CONCAT(hash_key.secret, arrived.told)), 32) AS {ROW_HASH}",
+            *(f"LEFT(SHA256(CONCAT(hash_key.secret, arrived.{name})), 32) AS {name}" for name in _hashes(table)),
         ],
         f"(\n{_judged(table, rows)}\n) AS arrived CROSS JOIN hash_key",
         *(_token_of(c) for c in tokens),
@@ -157,19 +162,25 @@ def _judged(table: Table, rows: str) -> str:
     rules = quality.rules_of(table)
     reasons = ["_unreadable", *quality.broken(rules, "quarantine", "stop")]
     flags = quality.broken(rules, "warn") or ["''"]
-    tracked = table.track or tuple(c.name for c in table.columns if c.name != table.sequence_by)
+    known = quality.broken(rules[: len(table.key)], "quarantine")  # all that is asked of a row that says it is gone
     return _select(
         [
             *(c.name for c in table.columns),
             f"NULLIF(CONCAT_WS(';', {', '.join(flags)}), '') AS flags",
-            f"CASE WHEN NOT is_deleted THEN NULLIF(CONCAT_WS(';', {', '.join(reasons)}), '') END AS quarantine_reasons",
-            f"CASE WHEN is_deleted THEN 'deleted' ELSE SHA256({fingerprint(tracked)}) END AS told",
-            "is_deleted",
-            SOURCE_TIME,
-            LOAD,
+            f"NULLIF(CASE WHEN {TOMBSTONE} THEN '' WHEN is_deleted THEN CONCAT_WS(';', {', '.join(known)})"
+            f" ELSE CONCAT_WS(';', {', '.join(reasons)}) END, '') AS quarantine_reasons",
+            *(f"CASE WHEN is_deleted THEN 'deleted' ELSE {of} END AS {name}" for name, of in _hashes(table).items()),
+            *("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD),
         ],
         f"({rows}) AS mapped",
     )
+
+
+def _hashes(table: Table) -> dict[str, str]:
+    """Hidden column -> SQL of a digest of what a row tells: all but its time, and what of it counts as a change."""
+    every = fingerprint(column.name for column in table.columns if column.name != table.sequence_by)
+    tracked = {TRACKED: f"SHA256({fingerprint(table.track)})"} if table.track else {}
+    return {ROW_HASH: f"SHA256({every})", **tracked}
 
 
 def _stored(column: Column, policy: Policy) -> str:
@@ -198,26 +209,39 @@ def entities(table: Table) -> dict[str, tuple[str, ...]]:
     return {**others, table.name: own}
 
 
-def source_id(columns: Sequence[str], rows: str) -> str:
+def named(table: Table, policy: Policy, rows: str) -> str:
+    """Every (entity, source_system, source_id) that `rows`, a SELECT of arrived ones, name: ids as silver has them."""
+    return "\nUNION\n".join(_named(table, policy, entity, rows) for entity in entities(table))
+
+
+def _named(table: Table, policy: Policy, entity: str, rows: str) -> str:
+    columns = [c for c in table.columns if c.name in entities(table)[entity]]
+    ids = [_stored(c, policy) for c in columns]
+    tokens = (_token_of(c) for c in columns if privacy.is_token(c, policy))
+    what = [f"DISTINCT '{entity}' AS entity", "arrived.source_system", f"{_source_id(ids)} AS source_id"]
+    return _select(what, f"({rows}) AS arrived", *tokens)
+
+
+def _source_id(named: Sequence[str]) -> str:
     """SQL of the one text that names a row of a source: the column itself, or several made one."""
-    named = [f"{rows}.{name}" for name in columns]
     present = " AND ".join(f"NOT {name} IS NULL" for name in named)
     return f"CAST({named[0]} AS TEXT)" if len(named) == 1 else f"CASE WHEN {present} THEN {fingerprint(named)} END"
 
 
-def keyed(table: Table, policy: Policy) -> str:
-    """`treated` with its surrogate keys, which have been minted before."""
+def keyed(table: Table, policy: Policy, rows: str) -> str:
+    """`rows`, a SELECT of arrived ones, treated and with their surrogate keys, which have been minted as `key_of`."""
     names = {entity: f"{entity}_map" for entity in entities(table)}
     joins = [
-        f"LEFT JOIN vault.key_map AS {names[entity]} ON {names[entity]}.entity = '{entity}'"
+        f"LEFT JOIN key_of AS {names[entity]} ON {names[entity]}.entity = '{entity}'"
         f" AND {names[entity]}.source_system = treated.source_system"
-        f" AND {names[entity]}.source_id = {source_id(columns, 'treated')}"
+        f" AND {names[entity]}.source_id = {_source_id([f'treated.{column}' for column in columns])}"
         for entity, columns in entities(table).items()
     ]
     keys = [f"{names[key.removesuffix('_key')]}.key AS {key}" for key in (table.own_key, *table.refers)]
     rest = [c.name for c in table.columns if privacy.in_silver(c, policy) or privacy.is_restricted(c, policy)]
-    rest += ["flags", "quarantine_reasons", "is_deleted", SOURCE_TIME, LOAD, ROW_HASH]
-    return _select([*keys, *(f"treated.{name}" for name in rest)], "treated", *joins)
+    rest += ["flags", "quarantine_reasons", "is_deleted", TOMBSTONE, SOURCE_TIME, LOAD, *_hashes(table)]
+    treatment = f"(\n{treated(table, policy, rows)}\n) AS treated"
+    return _select([*keys, *(f"treated.{name}" for name in rest)], treatment, *joins)
 
 
 def crowded(table: Table) -> str:
@@ -251,34 +275,51 @@ def uncrowded(table: Table, columns: Sequence[str]) -> str:
     return f"{kept}\nWHERE NOT is_crowded OR (tie = 1 AND twin = 1)"
 
 
+def vanished(table: Table) -> str:
+    """`keyed` without tombstones of keys that the same load brings rows of: there, a key is only spelled otherwise."""
+    brought = f"SELECT {table.own_key}, {LOAD} FROM keyed WHERE NOT {TOMBSTONE} AND NOT {table.own_key} IS NULL"
+    same = f"brought.{table.own_key} = keyed.{table.own_key} AND brought.{LOAD} = keyed.{LOAD}"
+    seen = f"SELECT 1 FROM ({brought}) AS brought WHERE {same}"
+    return f"SELECT * FROM keyed WHERE NOT ({TOMBSTONE} AND EXISTS ({seen}))"
+
+
 # --- versions --------------------------------------------------------------------------------------------------------
 
 _OLD = ("valid_from", "valid_to", "is_current", "is_change", "inserted_date", "modified_date")
 
 
-def versions(table: Table, policy: Policy) -> str:
-    """The trusted rows of `keyed`, and the stored versions of the keys they touch."""
-    told = [name for name in stored_columns(table, policy) if name not in _OLD]
-    new = _select(
-        [*told, "TRUE AS is_new", *(f"CAST(NULL AS {TIMELINE[name]}) AS old_{name}" for name in _OLD)],
-        f"keyed\nWHERE quarantine_reasons IS NULL AND NOT {table.own_key} IS NULL",
-    )
-    old = _select(
-        [*(f"known.{name}" for name in told), "FALSE AS is_new", *(f"known.{name} AS old_{name}" for name in _OLD)],
-        f"silver.{table.name}_history AS known",
-    )
-    touched = f"SELECT {table.own_key} FROM keyed WHERE quarantine_reasons IS NULL"
-    return f"{new}\nUNION ALL\n{old}\nWHERE known.{table.own_key} IN ({touched})"
+def identity(table: Table) -> tuple[str, ...]:
+    """The columns that tell one version from every other."""
+    return (table.own_key, LOAD, SOURCE_TIME)
 
 
-def lone(table: Table) -> str:
-    """Keys with more than one version: the others need no windows."""
-    return f"SELECT {table.own_key} FROM version GROUP BY {table.own_key} HAVING COUNT(*) > 1"
+def standing(table: Table, policy: Policy, stored: str) -> str:
+    """The versions that stand, of the relation that stores all their revisions."""
+    same = " AND ".join(f"revised.{name} = known.{name}" for name in identity(table))
+    listed = ", ".join(identity(table))
+    return f"""{_select([f"known.{name}" for name in stored_columns(table, policy)], f"{stored} AS known")}
+LEFT JOIN (
+    SELECT {listed}, MAX({REVISION}) AS latest FROM {stored} AS revision WHERE {REVISION} > 0 GROUP BY {listed}
+) AS revised ON {same}
+WHERE NOT known.{GONE} AND (revised.latest IS NULL OR revised.latest = known.{REVISION})"""
+
+
+def settled(table: Table, policy: Policy, stored: str) -> str:
+    """The versions that stand, each as if it had been written once."""
+    columns = [f"CAST(0 AS BIGINT) AS {n}" if n == REVISION else n for n in stored_columns(table, policy)]
+    return _select(columns, f"(\n{standing(table, policy, stored)}\n) AS standing")
+
+
+def several(table: Table) -> str:
+    """Keys with more than one version among `keyed` and what is stored: the others need no windows."""
+    key = table.own_key
+    new = f"SELECT {key} FROM keyed WHERE quarantine_reasons IS NULL AND NOT {key} IS NULL"
+    old = f"SELECT known.{key} FROM silver.{table.name}_versions AS known WHERE known.{key} IN ({new})"
+    return f"SELECT {key} FROM ({new} UNION ALL {old}) AS version GROUP BY {key} HAVING COUNT(*) > 1"
 
 
 def first_versions(table: Table, policy: Policy, now: datetime) -> str:
-    """What to write of the keys that have one version, and had none before."""
-    told = [name for name in stored_columns(table, policy) if name not in _OLD]
+    """What to append for the keys that have one version: those of which nothing was known."""
     at = _instant(now)
     computed = {
         "valid_from": SOURCE_TIME,
@@ -287,70 +328,90 @@ def first_versions(table: Table, policy: Policy, now: datetime) -> str:
         "is_change": "TRUE",
         "inserted_date": at,
         "modified_date": at,
+        REVISION: "CAST(0 AS BIGINT)",
+        GONE: "FALSE",
     }
     columns = [f"{computed[n]} AS {n}" if n in computed else n for n in stored_columns(table, policy)]
-    assert set(told) | set(computed) == set(stored_columns(table, policy))  # noqa: S101 - the two lists are one page apart
-    return _select(
-        [*columns, "FALSE AS is_gone"],
-        f"version\nWHERE is_new AND NOT {table.own_key} IN (SELECT {table.own_key} FROM many)",
-    )
-
-
-def recomputed_versions(table: Table, policy: Policy, now: datetime) -> str:
-    """What changes of the whole timeline of each key that has several versions.
-
-    Versions stand in the order (source time, load). A tombstone is seen, not told, so it comes after all that was
-    landed before it; and what is landed after a tombstone is there again, however old its source time.
-    """
-    told = [name for name in stored_columns(table, policy) if name not in _OLD]
     key = table.own_key
-    by_load = (
-        f"OVER (PARTITION BY {key} ORDER BY {LOAD}, {SOURCE_TIME} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+    alone = f"NOT {key} IS NULL AND NOT {key} IN (SELECT {key} FROM several)"
+    return _select(columns, f"keyed\nWHERE quarantine_reasons IS NULL AND {alone}")
+
+
+def _crowd(table: Table, policy: Policy) -> str:
+    """Every version, new and stored, of the keys that have several."""
+    told = [name for name in stored_columns(table, policy) if name not in {*_OLD, REVISION, GONE}]
+    crowd = f"{table.own_key} IN (SELECT {table.own_key} FROM several)"
+    new = _select(
+        [*told, "TRUE AS is_new", *(f"CAST(NULL AS {TIMELINE[name]}) AS old_{name}" for name in _OLD)],
+        f"keyed\nWHERE quarantine_reasons IS NULL AND {crowd}",
     )
-    in_order = f"OVER (PARTITION BY {key} ORDER BY valid_from, {LOAD}, {SOURCE_TIME})"
-    kept = [*told, "is_new", *(f"old_{name}" for name in _OLD)]
-    last = "NOT is_gone" if table.history == "scd2" else "NOT is_gone AND next_from IS NULL"
+    old = _select(
+        [*(f"known.{name}" for name in told), "FALSE AS is_new", *(f"known.{name} AS old_{name}" for name in _OLD)],
+        f"(\n{standing(table, policy, f'silver.{table.name}_versions')}\n) AS known\nWHERE known.{crowd}",
+    )
+    return f"{new}\nUNION ALL\n{old}"
+
+
+def recomputed_versions(table: Table, policy: Policy, now: datetime, revision: int) -> str:
+    """What to append for the keys that have several versions: new ones, and those whose place in the timeline changes.
+
+    A tombstone is seen, not told: it stands behind all that was landed before it, and ends a life of the key. What is
+    landed after it is the next life, and begins no earlier, however old its source times are. Within a life versions
+    stand in the order (source time, load).
+    """
+    told = [name for name in stored_columns(table, policy) if name not in {*_OLD, REVISION, GONE}]
+    kept = ", ".join([*told, "is_new", *(f"old_{name}" for name in _OLD)])
+    key, changes = table.own_key, TRACKED if table.track else ROW_HASH
+    by_load = f"OVER (PARTITION BY {key} ORDER BY {LOAD}, {SOURCE_TIME} ROWS UNBOUNDED PRECEDING)"
+    in_order = f"ORDER BY life, {TOMBSTONE} DESC, {SOURCE_TIME}, {LOAD}"
+    in_life = f"OVER (PARTITION BY {key}, life, {TOMBSTONE} ORDER BY {SOURCE_TIME}, {LOAD})"
+    in_line = f"OVER (PARTITION BY {key}, is_gone {in_order})"
+    only_last = table.history == "scd1"
     at = _instant(now)
     differs = " OR ".join(
         f"{name} IS DISTINCT FROM old_{name}" for name in ("valid_from", "valid_to", "is_current", "is_change")
     )
-    shown = {"inserted_date": f"COALESCE(old_inserted_date, {at})", "modified_date": at}
+    shown = {
+        "inserted_date": f"COALESCE(old_inserted_date, {at})",
+        "modified_date": at,
+        REVISION: f"CASE WHEN is_new THEN CAST(0 AS BIGINT) ELSE CAST({revision} AS BIGINT) END",
+        GONE: "is_gone",
+    }
     return f"""WITH crowd AS (
-    SELECT {", ".join(kept)} FROM version WHERE {key} IN (SELECT {key} FROM many)
+    {_crowd(table, policy)}
 ),
-observed AS (
-    SELECT {", ".join(kept)}, MAX({SOURCE_TIME}) {by_load} AS latest FROM crowd
-),
-buried AS (
-    SELECT {", ".join(kept)}, latest, MAX(CASE WHEN is_deleted THEN latest END) {by_load} AS buried_at FROM observed
+lived AS (
+    SELECT {kept},
+        SUM(CASE WHEN {TOMBSTONE} THEN 1 ELSE 0 END) {by_load} AS life,
+        MAX(GREATEST({SOURCE_TIME}, old_valid_from)) {by_load} AS latest
+    FROM crowd
 ),
 placed AS (
-    SELECT {", ".join(kept)},
-        CASE WHEN is_deleted THEN latest
-            WHEN buried_at > {SOURCE_TIME} THEN buried_at
-            ELSE {SOURCE_TIME} END AS valid_from
-    FROM buried
+    SELECT {kept}, life,
+        GREATEST({SOURCE_TIME}, old_valid_from, MAX(CASE WHEN {TOMBSTONE} THEN latest END) {by_load}) AS place
+    FROM lived
 ),
 compared AS (
-    SELECT {", ".join(kept)}, valid_from,
-        COALESCE(LAG(valid_from) {in_order} = valid_from AND LAG({ROW_HASH}) {in_order} = {ROW_HASH}, FALSE) AS is_gone
+    SELECT {kept}, life,
+        MAX(place) OVER (PARTITION BY {key} {in_order} ROWS UNBOUNDED PRECEDING) AS valid_from,
+        COALESCE(LAG({SOURCE_TIME}) {in_life} = {SOURCE_TIME} AND LAG({ROW_HASH}) {in_life} = {ROW_HASH}, FALSE)
+            AS is_gone
     FROM placed
 ),
 followed AS (
-    SELECT {", ".join(kept)}, valid_from, is_gone,
-        CASE WHEN NOT is_gone THEN LEAD(valid_from) OVER (PARTITION BY {key}, is_gone
-            ORDER BY valid_from, {LOAD}, {SOURCE_TIME}) END AS next_from,
-        LAG({ROW_HASH}) OVER (PARTITION BY {key}, is_gone ORDER BY valid_from, {LOAD}, {SOURCE_TIME}) AS hash_before
+    SELECT {kept}, valid_from, is_gone,
+        CASE WHEN NOT is_gone THEN LEAD(valid_from) {in_line} END AS next_from,
+        LAG({changes}) {in_line} AS told_before
     FROM compared
 ),
 timeline AS (
-    SELECT {", ".join(kept)}, valid_from, next_from AS valid_to,
+    SELECT {kept}, valid_from, next_from AS valid_to,
         next_from IS NULL AND NOT is_deleted AS is_current,
-        hash_before IS DISTINCT FROM {ROW_HASH} AS is_change,
-        NOT ({last}) AS is_gone
+        {"TRUE" if only_last else f"told_before IS DISTINCT FROM {changes}"} AS is_change,
+        is_gone{" OR NOT next_from IS NULL" if only_last else ""} AS is_gone
     FROM followed
 )
-{_select([*(f"{shown[n]} AS {n}" if n in shown else n for n in stored_columns(table, policy)), "is_gone"], "timeline")}
+{_select([f"{shown[n]} AS {n}" if n in shown else n for n in stored_columns(table, policy)], "timeline")}
 WHERE (is_new AND NOT is_gone) OR (NOT is_new AND (is_gone OR {differs}))"""
 
 
@@ -361,14 +422,16 @@ def _instant(now: datetime) -> str:
 # --- what people see -------------------------------------------------------------------------------------------------
 
 
-def seen(table: Table, policy: Policy, history: str, held: str) -> dict[str, str]:
-    """Name of a view of silver -> its SELECT over the relations that hold its history and its quarantine."""
-    told = [name for name in stored_columns(table, policy) if name not in TIMELINE]
+def seen(table: Table, policy: Policy, stored: str, held: str) -> dict[str, str]:
+    """Name of a view of silver -> its SELECT over the relations that store its versions and its quarantine."""
+    versions = f"(\n{standing(table, policy, stored)}\n) AS version"
+    told = [name for name in stored_columns(table, policy) if name not in {*TIMELINE, TRACKED}]
     current = [*told, *SHOWN]
-    versions = [*told, *(name for name in TIMELINE if name not in HIDDEN)]
-    known = f"SELECT {table.own_key} FROM {history} WHERE valid_to IS NULL"
+    # A row held back is not shown beside the good one of its key, nor once its key is gone; if it came again, it is.
+    last = f"version.{table.own_key} = held.{table.own_key} AND version.valid_to IS NULL"
+    known = f"SELECT 1 FROM {versions} WHERE {last} AND (version.is_current OR version.{LOAD} >= held.{LOAD})"
     place = f"ROW_NUMBER() OVER (PARTITION BY {table.own_key} ORDER BY {SOURCE_TIME} DESC, {LOAD} DESC)"
-    trusted = _select([*current, "FALSE AS is_quarantined", "CAST(NULL AS TEXT) AS quarantine_reasons"], history)
+    trusted = _select([*current, "FALSE AS is_quarantined", "CAST(NULL AS TEXT) AS quarantine_reasons"], versions)
     never = {
         "valid_from": SOURCE_TIME,
         "valid_to": "CAST(NULL AS TIMESTAMPTZ)",
@@ -378,13 +441,14 @@ def seen(table: Table, policy: Policy, history: str, held: str) -> dict[str, str
     }
     shown = [f"{never[name]} AS {name}" if name in never else name for name in current]
     waiting = _select(
-        [*shown, "TRUE AS is_quarantined", "quarantine_reasons"], f"(SELECT *, {place} AS place FROM {held}) AS held"
+        [*shown, "TRUE AS is_quarantined", "quarantine_reasons"],
+        f"(SELECT {', '.join(quarantine_columns(table, policy))}, {place} AS place FROM {held} AS waiting) AS held",
     )
     return {
-        table.name: f"{_select(current, history)}\nWHERE is_current",
-        f"{table.name}_history": _select(versions, history),
+        table.name: f"{_select(current, versions)}\nWHERE is_current",
+        f"{table.name}_history": _select([*told, *(name for name in TIMELINE if name not in HIDDEN)], versions),
         f"{table.name}_all": f"{trusted}\nWHERE is_current\nUNION ALL\n{waiting}\n"
-        f"WHERE {table.own_key} IS NULL OR (place = 1 AND NOT {table.own_key} IN ({known}))",
+        f"WHERE {table.own_key} IS NULL OR (place = 1 AND NOT EXISTS ({known}))",
     }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import declare
-from .errors import ProjectMissing
+from .errors import ProjectMissing, choose
 from .secret import make_vault_key
 
 NOTED = "shipped.json"  # name of a replaced file -> SHA-256 of the shipped one when the project's was first seen
@@ -24,13 +24,23 @@ class ProjectExists(ProjectMissing):
     why = "What is there may be somebody's work."
 
 
+class TemplateMissing(ProjectMissing):
+    code = "LAKE-123"
+    why = "A project is made of a template: sources, rules and settings that belong together."
+
+
 def templates() -> list[str]:
     """The templates `init` can start from."""
     return sorted(path.name for path in (declare.shipped() / "templates").iterdir() if path.is_dir())
 
 
 def make(folder: Path, template: str) -> list[Path]:
-    """Make a project of `template` in `folder`; the files made, relative to it. Raises `ProjectExists`."""
+    """Make a project of `template` in `folder`; the files made, relative to it.
+
+    Raises `ProjectExists`, and `TemplateMissing`.
+    """
+    if template not in templates():
+        raise TemplateMissing(f"there is no template '{template}'.", choose(template, templates()))
     origin = declare.shipped() / "templates" / template
     files = [path.relative_to(origin) for path in sorted(origin.rglob("*")) if path.is_file()]
     if taken := [str(name) for name in files if (folder / name).exists()]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,6 +23,7 @@ from .model import Declarations, Feed, Policy, Table
 from .vault import Vault
 
 ROWS_A_PASS = 2_000_000  # of pending loads, so that memory does not grow with the first load
+REVISED_SHARE, REVISED_ROWS = 0.125, 10_000  # revised versions among all: beyond both, they are written anew
 RESULTS = {
     "run_id": "TEXT", "table_name": "TEXT", "rule": "TEXT", "otherwise": "TEXT", "source_system": "TEXT",
     "violating": "BIGINT", "rows_seen": "BIGINT", "load_from": "BIGINT", "load_to": "BIGINT",
@@ -42,14 +45,21 @@ def create(engine: Engine, declared: Declarations) -> None:
     """Make every silver table that is not there yet, empty, or add the columns that it lacks."""
     for table in declared.tables.values():
         keys = [table.own_key, *table.refers]
-        engine.create(
-            f"silver.{table.name}_history", plan.stored_columns(table, declared.policy), [*keys, "source_system"]
-        )
-        engine.create(
-            f"restricted.{table.name}_history", plan.restricted_columns(table, declared.policy), [table.own_key]
-        )
+        plain = [*keys, "source_system", plan.REVISION]
+        engine.create(f"silver.{table.name}_versions", plan.stored_columns(table, declared.policy), plain)
+        exact = plan.restricted_columns(table, declared.policy)
+        engine.create(f"restricted.{table.name}_history", exact, [table.own_key])
         engine.create(f"quarantine.{table.name}", plan.quarantine_columns(table, declared.policy), keys)
     engine.create("audit.rule_results", RESULTS)
+
+
+def define(engine: Engine, declared: Declarations) -> None:
+    """Let SELECTs read the views of every silver table that is there: current, history, and with quarantined rows."""
+    for table in declared.tables.values():
+        stored = f"silver.{table.name}_versions"
+        if engine.version(stored) is not None:
+            for name, select in plan.seen(table, declared.policy, stored, f"quarantine.{table.name}").items():
+                engine.define(f"silver.{name}", select)
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,9 @@ class Refinery:
 def refine(at: Refinery, table: Table, feeds: Sequence[Feed]) -> Refined:
     """Take in every load that `table` has not consumed. Raises `RuleBroken`, `EngineFailed` or `LakeFull`."""
     feeds = [feed for feed in feeds if feed.fills == table.name]
-    taken = [_refine(at, table, feeds, loads) for loads in _passes(_unconsumed(at, table, feeds))]
+    taken = [_refine(at, table, loads) for loads in _passes(_unconsumed(at, table, feeds))]
+    if taken:
+        _settle(at, table)
     flagged: dict[str, int] = {}
     for one in taken:
         for rule, count in one.flagged.items():
@@ -82,12 +94,14 @@ def app(table: str, feed: Feed) -> str:
 
 
 def _unconsumed(at: Refinery, table: Table, feeds: Sequence[Feed]) -> list[Load]:
-    history = f"silver.{table.name}_history"
-    return [load for feed in feeds for load in at.ledger.loads(feed, at.engine.marked(history, app(table.name, feed)))]
+    """In the order they were landed: what is taken in later is known to have come later, also from another feed."""
+    stored = f"silver.{table.name}_versions"
+    loads = (at.ledger.loads(feed, at.engine.marked(stored, app(table.name, feed))) for feed in feeds)
+    return sorted(chain.from_iterable(loads), key=lambda load: load.id)
 
 
 def _passes(loads: Sequence[Load]) -> Iterator[list[Load]]:
-    """Loads, feed by feed and in order, in portions of about `ROWS_A_PASS` rows."""
+    """Loads, in order, in portions of about `ROWS_A_PASS` rows."""
     portion: list[Load] = []
     for load in loads:
         if portion and sum(one.rows for one in portion) + load.rows > ROWS_A_PASS:
@@ -98,20 +112,19 @@ def _passes(loads: Sequence[Load]) -> Iterator[list[Load]]:
         yield portion
 
 
-def _refine(at: Refinery, table: Table, feeds: Sequence[Feed], loads: Sequence[Load]) -> Refined:
-    marks = {app(table.name, load.feed): load.sequence for load in loads}
+def _refine(at: Refinery, table: Table, loads: Sequence[Load]) -> Refined:
+    marks = _marks(table, loads)
     filled = [load for load in loads if load.parts]
     if not filled:
-        at.engine.append(
-            f"silver.{table.name}_history", f"SELECT * FROM silver.{table.name}_history WHERE FALSE", marks
-        )
+        stored = f"silver.{table.name}_versions"
+        at.engine.append(stored, f"SELECT * FROM {stored} WHERE FALSE", marks)
         return Refined(table.name, 0, 0, {})
     rows = _show(at, table, filled)
     flagged = _judge(at, table, rows, filled)
-    _treat(at, table, rows)
+    _treat(at, table, rows, filled)
     held = _set_aside(at, table, loads)
     _version(at, table, marks)
-    at.engine.let_go("keyed", "version", "many", "pending_load", *{plan.pending(load.feed) for load in filled})
+    at.engine.let_go("keyed", "pending_load", *{plan.pending(load.feed) for load in filled})
     return Refined(table.name, sum(load.rows for load in filled), held, flagged)
 
 
@@ -138,53 +151,68 @@ def _show(at: Refinery, table: Table, loads: Sequence[Load]) -> str:
 
 def _judge(at: Refinery, table: Table, rows: str, loads: Sequence[Load]) -> dict[str, int]:
     """Count what breaks each rule, and keep the counts; 0 means that no row does. Raises `RuleBroken` at a `stop`."""
-    tallies = at.engine.ask(quality.tally(table, f"({rows})", "source_system")).to_pylist()
+    there = f"(SELECT * FROM ({rows}) AS arrived WHERE NOT is_deleted)"  # of a row that is gone, nothing is demanded
+    tallies = at.engine.ask(quality.tally(table, there, f"source_system, {plan.LOAD}")).to_pylist()
     rules = quality.rules_of(table)
     totals = {rule.name: sum(tally[rule.name] for tally in tallies) for rule in rules}
     for rule in rules:
         if rule.otherwise == "stop" and totals[rule.name]:
             seen = sum(tally["rows_seen"] for tally in tallies)
             raise RuleBroken(table.name, rule.name, rule.because, totals[rule.name], seen)
-    if results := [
+    unseen = _unseen(at, "audit.rule_results", table, loads)
+    if results := _results(at, table, [tally for tally in tallies if tally[plan.LOAD] in {one.id for one in unseen}]):
+        at.engine.lend("result", pa.Table.from_pylist(results))
+        at.engine.append("audit.rule_results", "SELECT * FROM result", _marks(table, unseen))
+        at.engine.let_go("result")
+    return {name: total for name, total in totals.items() if total}
+
+
+def _results(at: Refinery, table: Table, tallies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row per source system and rule, of tallies per source system and load."""
+    loads = [tally[plan.LOAD] for tally in tallies]
+    systems = {
+        tally["source_system"]: [t for t in tallies if t["source_system"] == tally["source_system"]]
+        for tally in tallies
+    }
+    return [
         {
             "run_id": at.run_id,
             "table_name": table.name,
             "rule": rule.name,
             "otherwise": rule.otherwise,
-            "source_system": tally["source_system"],
-            "violating": tally[rule.name],
-            "rows_seen": tally["rows_seen"],
-            "load_from": min(load.id for load in loads),
-            "load_to": max(load.id for load in loads),
+            "source_system": system,
+            "violating": sum(tally[rule.name] for tally in mine),
+            "rows_seen": sum(tally["rows_seen"] for tally in mine),
+            "load_from": min(loads),
+            "load_to": max(loads),
             "judged_at": at.now,
         }
-        for tally in tallies
-        for rule in rules
-    ]:
-        at.engine.lend("result", pa.Table.from_pylist(results))
-        _once(at, "audit.rule_results", "SELECT * FROM result", table, loads)
-        at.engine.let_go("result")
-    return {name: total for name, total in totals.items() if total}
+        for system, mine in systems.items()
+        for rule in quality.rules_of(table)
+    ]
 
 
-def _treat(at: Refinery, table: Table, rows: str) -> None:
+def _treat(at: Refinery, table: Table, rows: str, loads: Sequence[Load]) -> None:
     """Hold `keyed`: what arrived, with tokens for identifiers and with its surrogate keys."""
     identifiers = plan.identifiers(table, at.policy, rows)
     if identifiers:
         at.vault.mint_tokens(identifiers, at.now)
+    at.vault.mint_keys(plan.named(table, at.policy, rows))
     at.vault.lend_hash_key()
-    at.engine.hold("treated", plan.treated(table, at.policy, rows))
-    at.engine.let_go("hash_key", "token_of")
-    for entity, columns in plan.entities(table).items():
-        named = f"SELECT DISTINCT source_system, {plan.source_id(columns, 'treated')} AS source_id FROM treated"
-        at.vault.mint_keys(entity, named)
-    at.engine.hold("keyed", plan.keyed(table, at.policy))
-    at.engine.let_go("treated")
+    at.engine.hold("keyed", plan.keyed(table, at.policy, rows))
+    at.engine.let_go("hash_key", "token_of", "key_of")
+    if any(load.rows_deleted for load in loads):
+        _keep(at, plan.vanished(table))
     if at.engine.hold("crowded", plan.crowded(table)):
-        at.engine.hold("uncrowded", plan.uncrowded(table, list(at.engine.columns("keyed"))))
-        at.engine.hold("keyed", "SELECT * FROM uncrowded")
-        at.engine.let_go("uncrowded")
+        _keep(at, plan.uncrowded(table, list(at.engine.columns("keyed"))))
     at.engine.let_go("crowded")
+
+
+def _keep(at: Refinery, select: str) -> None:
+    """Hold `keyed` as `select`, which reads it, leaves it."""
+    at.engine.hold("kept", select)
+    at.engine.hold("keyed", "SELECT * FROM kept")
+    at.engine.let_go("kept")
 
 
 def _set_aside(at: Refinery, table: Table, loads: Sequence[Load]) -> int:
@@ -201,33 +229,40 @@ def _set_aside(at: Refinery, table: Table, loads: Sequence[Load]) -> int:
 
 
 def _once(at: Refinery, side: str, select: str, table: Table, loads: Sequence[Load]) -> None:
-    """Append to a side table unless a run that was killed has done so. A pass is the same passage in both runs: a side
-    table is written whole before the table is, so the loads it has marked are the first ones of this pass.
-    """
-    marks = {app(table.name, load.feed): load.sequence for load in loads}
-    seen = [load.id for load in loads if load.sequence <= at.engine.marked(side, app(table.name, load.feed))]
-    marks = {name: sequence for name, sequence in marks.items() if sequence > at.engine.marked(side, name)}
-    if not marks:
+    """Append to a side table what a run that was killed has not: it wrote whole loads, and marked them."""
+    unseen = _unseen(at, side, table, loads)
+    if not unseen:
         return
-    column = plan.LOAD if plan.LOAD in at.engine.columns(side) else None
-    if seen and column:
-        listed = ", ".join(map(str, seen))
-        select = f"SELECT * FROM ({select}) AS fresh WHERE NOT {column} IN ({listed})"
-    at.engine.append(side, select, marks)
+    if len(unseen) < len(loads):
+        listed = ", ".join(str(load.id) for load in unseen)
+        select = f"SELECT * FROM ({select}) AS fresh WHERE {plan.LOAD} IN ({listed})"
+    at.engine.append(side, select, _marks(table, unseen))
+
+
+def _unseen(at: Refinery, side: str, table: Table, loads: Sequence[Load]) -> list[Load]:
+    return [load for load in loads if load.sequence > at.engine.marked(side, app(table.name, load.feed))]
+
+
+def _marks(table: Table, loads: Sequence[Load]) -> dict[str, int]:
+    return {app(table.name, load.feed): load.sequence for load in loads}
 
 
 def _version(at: Refinery, table: Table, marks: Mapping[str, int]) -> None:
     """Recompute the timeline of every key touched, and commit it with the marks of the loads it came from."""
-    history = f"silver.{table.name}_history"
-    at.engine.hold("version", plan.versions(table, at.policy))
-    many = at.engine.hold("many", plan.lone(table))
-    first = plan.first_versions(table, at.policy, at.now)
-    again = plan.recomputed_versions(table, at.policy, at.now)
-    known = at.engine.ask("SELECT COUNT(*) AS n FROM version WHERE NOT is_new").to_pylist()[0]["n"]
-    change = (
-        f"SELECT * FROM ({first}) AS first_version UNION ALL SELECT * FROM ({again}) AS recomputed" if many else first
-    )
-    if known:
-        at.engine.merge(history, change, [table.own_key, plan.LOAD, plan.SOURCE_TIME], plan.RECOMPUTED, marks)
-    else:
-        at.engine.append(history, change, marks)
+    stored = f"silver.{table.name}_versions"
+    change = plan.first_versions(table, at.policy, at.now)
+    if at.engine.hold("several", plan.several(table)):
+        last = at.engine.ask(f"SELECT COALESCE(MAX({plan.REVISION}), 0) AS revision FROM {stored}").to_pylist()[0]
+        again = plan.recomputed_versions(table, at.policy, at.now, last["revision"] + 1)
+        change = f"{change}\nUNION ALL\nSELECT * FROM (\n{again}\n) AS recomputed"
+    at.engine.append(stored, change, marks)
+    at.engine.let_go("several")
+
+
+def _settle(at: Refinery, table: Table) -> None:
+    """Write the versions anew once so many of them are revised that readers feel it."""
+    stored = f"silver.{table.name}_versions"
+    count = f"SELECT COUNT(*) AS n, COUNT(CASE WHEN {plan.REVISION} > 0 THEN 1 END) AS revised FROM {stored}"
+    (rows,) = at.engine.ask(count).to_pylist()
+    if rows["revised"] > max(rows["n"] * REVISED_SHARE, REVISED_ROWS):
+        at.engine.replace(stored, plan.settled(table, at.policy, stored))

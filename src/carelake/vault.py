@@ -64,26 +64,30 @@ class Vault:
         )
         self.engine.let_go("sought")
 
-    def mint_keys(self, entity: str, named: str) -> None:
-        """Give every (source_system, source_id) of `named`, a SELECT, a key in `vault.key_map`, counted up from the
-        last one in the order of the ids, so that a run that is repeated mints the same.
+    def mint_keys(self, named: str) -> None:
+        """Let SELECTs of this run read `key_of(entity, source_system, source_id, key)` for every row of `named`, a
+        SELECT of the first three. What has no key yet gets one, counted up per entity from the last one in the order of
+        the ids, so that a run that is repeated mints the same; keys are never derived from an id, and never change.
         """
-        known = f"SELECT source_system, source_id, key FROM vault.key_map WHERE entity = '{entity}'"
+        places = "named.entity, named.source_system, named.source_id"
         self.engine.hold(
-            "unkeyed",
-            f"SELECT DISTINCT named.source_system, named.source_id FROM ({named}) AS named"
-            f" LEFT JOIN ({known}) AS known"
-            " ON known.source_system = named.source_system AND known.source_id = named.source_id"
-            " WHERE known.key IS NULL AND NOT named.source_id IS NULL AND NOT named.source_system IS NULL",
+            "wanted",
+            f"SELECT {places}, known.key FROM ({named}) AS named LEFT JOIN vault.key_map AS known"
+            " ON known.entity = named.entity AND known.source_system = named.source_system"
+            " AND known.source_id = named.source_id"
+            " WHERE NOT named.source_system IS NULL AND NOT named.source_id IS NULL",
         )
-        (last,) = self.engine.ask(f"SELECT COALESCE(MAX(key), 0) AS key FROM ({known}) AS known").to_pylist()
-        if self.engine.ask("SELECT COUNT(*) AS n FROM unkeyed").to_pylist()[0]["n"]:
-            self.engine.append(
-                "vault.key_map",
-                f"SELECT '{entity}' AS entity, source_system, source_id,"
-                f" {last['key']} + ROW_NUMBER() OVER (ORDER BY source_system, source_id) AS key FROM unkeyed",
-            )
-        self.engine.let_go("unkeyed")
+        last = "SELECT entity, MAX(key) AS key FROM vault.key_map GROUP BY entity"
+        count = "ROW_NUMBER() OVER (PARTITION BY wanted.entity ORDER BY wanted.source_system, wanted.source_id)"
+        new = (
+            f"SELECT wanted.entity, wanted.source_system, wanted.source_id, COALESCE(last.key, 0) + {count} AS key"
+            f" FROM wanted LEFT JOIN ({last}) AS last ON last.entity = wanted.entity WHERE wanted.key IS NULL"
+        )
+        if self.engine.hold("unkeyed", new):
+            self.engine.append("vault.key_map", "SELECT * FROM unkeyed")
+        both = "SELECT * FROM wanted WHERE NOT key IS NULL UNION ALL SELECT * FROM unkeyed"
+        self.engine.hold("key_of", both)
+        self.engine.let_go("wanted", "unkeyed")
 
     def _minted(self, new: pa.Table, now: datetime) -> pa.Table:
         taken: set[str] = set()

@@ -64,11 +64,3 @@ class Engine(Protocol):
 
     def replace(self, table: str, select: str, as_of: date | None = None, note: str = "") -> int:
         """Hold the rows of `select`, and nothing else. The table is made if need be."""
-
-    def merge(
-        self, table: str, select: str, key: Sequence[str], update: Sequence[str], marks: Mapping[str, int] | None = None
-    ) -> int:
-        """Insert new keys; overwrite the `update` columns of known ones. `select` gives each key once.
-
-        A row whose last column, `is_gone`, is true is deleted.
-        """

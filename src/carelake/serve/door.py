@@ -133,9 +133,9 @@ class _Shown:
         raise QuestionRefused(f"there is no table '{name}'.", choose(name, self.names()))
 
     def _silver(self, table: Table, view: str) -> str:
-        history, held = f"silver.{table.name}_history", f"quarantine.{table.name}"
-        relations = [f"({self._stored(name, self.released.get(name))})" for name in (history, held)]
-        selects = plan.seen(table, self.declared.policy, f"{relations[0]} AS history", relations[1])
+        stored, held = f"silver.{table.name}_versions", f"quarantine.{table.name}"
+        relations = [f"({self._stored(name, self.released.get(name))})" for name in (stored, held)]
+        selects = plan.seen(table, self.declared.policy, *relations)
         return selects[view]
 
     def _stored(self, name: str, version: int | None) -> str:

@@ -22,12 +22,13 @@ from ..project import Difference
 from .kpis import Kpi
 
 COLOUR = {"done": "green", "failed": "red", "warned": "yellow", "inactive": "dim", "unchanged": "dim"}
+WIDE = 160  # columns, where the output is no terminal
 SHOWN = 50  # rows of an answer that is shown as a table
 
 
 def console() -> Console:
     """Where tables are drawn."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 @contextmanager
@@ -112,14 +113,22 @@ def grid(batches: pa.RecordBatchReader) -> None:
         console().print(f"{len(rows):,} rows, of which {SHOWN} are shown: `--format csv` writes them all.")
 
 
+STATED = ("as_of", "definition")  # said once below a KPI, not in every row
+
+
 def kpi(told: Kpi) -> None:
-    """One KPI: its figures, and what they mean."""
+    """One KPI: its figures, and below them the day and what they mean."""
     out = console()
-    table = _table(*told.columns, title=f"{told.name} ({told.unit})")
+    shown = [n for n, name in enumerate(told.columns) if name not in STATED]
+    table = _table(*(told.columns[n] for n in shown), title=f"{told.name} ({told.unit})")
     for row in told.rows:
-        table.add_row(*(escape(str(_plain(value))) for value in row))
+        table.add_row(*(escape(str(_plain(row[n]))) for n in shown))
     out.print(table)
-    out.print(f"[dim]{escape(told.about)}[/]\n")
+    rows = [dict(zip(told.columns, row, strict=True)) for row in told.rows]
+    for name in STATED:
+        for text in dict.fromkeys(str(row[name]) for row in rows if row.get(name) is not None):
+            out.print(f"[dim]{name}: {escape(text)}[/]")
+    out.print()
 
 
 def differences(found: Sequence[Difference]) -> None:

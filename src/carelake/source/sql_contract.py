@@ -1,0 +1,53 @@
+"""What a feed relies on, against what the source has now: columns needed, added, gone, or of another type. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from ..errors import FileHeaderDrifted, SourceColumnMissing, SourceTypeChanged, choose
+from ..model import Feed
+from .sql_query import Relation
+from .sql_types import type_changes
+
+
+def check_columns(feed: Feed, there: Relation) -> None:
+    """Raises `SourceColumnMissing` if a column that the feed names is not in the table."""
+    missing = sorted({name for name in _needed(feed) if there.column(name) is None})
+    if missing:
+        named = ", ".join(f"'{name}'" for name in missing)
+        found = f"{feed.source}/{feed.name}: the table '{there.name}' has no column {named}."
+        raise SourceColumnMissing(found, choose(missing[0], [column.name for column in there.columns]))
+
+
+def _needed(feed: Feed) -> Iterator[str]:
+    yield from (*feed.key, *feed.types)
+    if feed.watermark:
+        yield feed.watermark
+    for sql in feed.columns.values():
+        try:
+            mapped = sqlglot.parse_one(sql, dialect="duckdb")
+        except SqlglotError:
+            continue  # a mistake in the declarations, which are checked elsewhere
+        yield from (column.name for column in mapped.find_all(exp.Column))
+
+
+def check_schema(feed: Feed, schema: pa.Schema, before: Mapping[str, str] | None) -> list[str]:
+    """Warnings of columns that are gone. Raises `SourceTypeChanged`; `FileHeaderDrifted` unless it may evolve."""
+    if before is None:
+        return []
+    who = f"{feed.source}/{feed.name}"
+    for name, was, now in type_changes(before, schema, feed.types):
+        fix = f"Declare `types: {{{name}: text}}` in the feed to accept it as text, or mend the source."
+        raise SourceTypeChanged(f"{who}: column '{name}' was {was} and is {now}.", fix)
+    old, new = {name.lower(): name for name in before}, {name.lower(): name for name in schema.names}
+    added, gone = [new[name] for name in new if name not in old], [old[name] for name in old if name not in new]
+    if (added or gone) and feed.contract != "evolve":
+        found = "; ".join(f"{what} {', '.join(names)}" for what, names in (("new:", added), ("gone:", gone)) if names)
+        fix = "Declare `contract: evolve`, or take the change back in the source."
+        raise FileHeaderDrifted(f"{who}: the columns of the source have changed ({found}).", fix)
+    return [f"{who}: column '{name}' is gone from the source; it is NULL from here on." for name in gone]

@@ -1,0 +1,215 @@
+"""Catalogue and bounds in, SQL in the source's own dialect out. Pure: nothing is run here.
+
+ConnectorX binds no parameters, so values stand in the text: names and texts are quoted by sqlglot, numbers checked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlglot import exp
+
+from .sql_types import AS_TEXT, Dialect, Reading, Stored, is_whole
+from .sql_watermark import FIRST, Kind, Window
+
+KeyKind = Literal["number", "text"]
+
+TEXT_KEYS = frozenset({"char", "varchar", "nchar", "nvarchar", "text", "date", "uuid"})
+TEXT_KEYS |= {"character", "character varying"}  # as PostgreSQL spells them
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view, as the catalogue describes it."""
+
+    dialect: Dialect
+    schema: str | None
+    name: str
+    columns: tuple[Stored, ...]
+    key: tuple[str, ...] = ()  # its primary key
+    pages: int | None = None  # of a PostgreSQL table that lies in one heap, so that it can be cut by place
+
+    def column(self, name: str) -> Stored | None:
+        """The column of that name: as written, else in any case of its letters."""
+        alike = [column for column in self.columns if column.name.lower() == name.lower()]
+        return next((column for column in alike if column.name == name), alike[0] if alike else None)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Keys behind `after`, up to and including `until`. The first one takes the rows without a key along."""
+
+    key: Stored
+    after: str | None = None
+    until: str | None = None
+
+
+def quoted(dialect: Dialect, name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect)
+
+
+def text(dialect: Dialect, value: str) -> str:
+    """A text literal. MySQL's sessions are set up to read backslashes as sqlglot writes them."""
+    literal = exp.Literal.string(value).sql(dialect)
+    return f"N{literal}" if dialect == "tsql" else literal
+
+
+def table(relation: Relation) -> str:
+    return exp.table_(relation.name, db=relation.schema, quoted=True).sql(relation.dialect)
+
+
+def rows(relation: Relation, readings: Sequence[Reading], *conditions: str | None) -> str:
+    """The rows that meet every condition, a column a reading, named by its place."""
+    columns = (f"{_asked(relation, reading)} AS c{place}" for place, reading in enumerate(readings))
+    return f"SELECT {', '.join(columns)} FROM {table(relation)}{_where(conditions)}"
+
+
+def count(relation: Relation, figures: Sequence[str], *conditions: str | None) -> str:
+    """How many rows meet every condition, and of those how many each of `figures`."""
+    counted = "".join(f", COUNT(CASE WHEN {figure} THEN 1 END)" for figure in figures)
+    return f"SELECT COUNT(*){counted} FROM {table(relation)}{_where(conditions)}"
+
+
+def not_whole(relation: Relation, column: str) -> str:
+    """Where SQLite holds something else than a whole number."""
+    return f"TYPEOF({quoted(relation.dialect, column)}) NOT IN ('integer', 'null')"
+
+
+def upper(relation: Relation, window: Window) -> str:
+    """The greatest watermark that has a place, as text."""
+    name = quoted(relation.dialect, window.column)
+    if window.kind == "rowversion":  # of transactions that are still open, none is lower
+        return "SELECT CONVERT(VARCHAR(18), CONVERT(BINARY(8), CONVERT(BIGINT, MIN_ACTIVE_ROWVERSION()) - 1), 1)"
+    found = f"MAX({_letter_by_letter(relation.dialect, window.kind, name)})"
+    placed = _where([_placed(relation.dialect, window)] if window.cap else [])
+    return f"SELECT {_bound(relation.dialect, window.kind, found)} FROM {table(relation)}{placed}"
+
+
+def stored_as(relation: Relation, column: str) -> str:
+    """What SQLite holds in a column at most: its declared type does not say. `integer` < `real` < `text`."""
+    name = quoted(relation.dialect, column)
+    return f"SELECT TYPEOF(MAX({name})) FROM {table(relation)}"
+
+
+def within(dialect: Dialect, window: Window) -> str:
+    """The rows of the window, and those that have no place in one."""
+    name = _letter_by_letter(dialect, window.kind, quoted(dialect, window.column))
+    parts = [f"{name} >= {_value(dialect, window.kind, window.low)}"] if window.low else []
+    parts += [f"{name} <= {_value(dialect, window.kind, window.high)}"] if window.high else []
+    placed = [" AND ".join(parts)] if window.high else []
+    return " OR ".join([*placed, f"{quoted(dialect, window.column)} IS NULL", *_unplaced(dialect, window)])
+
+
+def unplaced(dialect: Dialect, window: Window) -> str | None:
+    """Where a watermark lies in the future, or before `FIRST`. None for numbers."""
+    return " OR ".join(_unplaced(dialect, window)) or None
+
+
+def inside(dialect: Dialect, keys: Range) -> str | None:
+    """The rows of a range of keys; None if that is all of them."""
+    name = quoted(dialect, keys.key.name)
+    behind = f"{name} > {_key(dialect, keys.key, keys.after)}" if keys.after is not None else None
+    up_to = f"{name} <= {_key(dialect, keys.key, keys.until)}" if keys.until is not None else None
+    if behind and up_to:
+        return f"{behind} AND {up_to}"
+    return behind or (f"{up_to} OR {name} IS NULL" if up_to else None)
+
+
+def boundary(relation: Relation, keys: Range, size: int) -> str:
+    """The key that ends the first `size` rows of a range, as text; no row if it holds fewer.
+
+    Text only outside: PostgreSQL would sort by the text, which bears the column's name.
+    """
+    dialect, name = relation.dialect, quoted(relation.dialect, keys.key.name)
+    shown = name if dialect == "sqlite" else AS_TEXT[dialect].format(name)
+    conditions = _where([f"{name} IS NOT NULL", inside(dialect, keys)])
+    one = f"OFFSET {size - 1} ROWS FETCH NEXT 1 ROWS ONLY" if dialect == "tsql" else f"LIMIT 1 OFFSET {size - 1}"
+    return f"SELECT {shown} FROM (SELECT {name} FROM {table(relation)}{conditions} ORDER BY {name} {one}) AS found"
+
+
+def by_place(relation: Relation, queries: int) -> list[str]:
+    """Conditions that cut a PostgreSQL heap into stretches of pages. Exact only within one snapshot: rows move."""
+    edges = [(relation.pages or 0) * place // queries for place in range(1, queries)]
+    starts = ["", *(f"ctid >= '({edge},0)'::tid" for edge in edges)]
+    ends = [*(f"ctid < '({edge},0)'::tid" for edge in edges), ""]
+    return [" AND ".join(filter(None, pair)) for pair in zip(starts, ends, strict=True)]
+
+
+def orderable(relation: Relation, name: str) -> Stored | None:
+    """The column, if its values stand in an order that text can write down."""
+    column = relation.column(name)
+    return column if column and _key_kind(relation.dialect, column) else None
+
+
+def _key_kind(dialect: Dialect, column: Stored) -> KeyKind | None:
+    if dialect == "sqlite":  # it compares text with a number by the column's affinity, and a column without one by type
+        return "text" if column.base else None
+    if is_whole(dialect, column) or column.base in {"numeric", "decimal"}:
+        return "number"
+    return "text" if column.base in TEXT_KEYS and not (dialect == "tsql" and column.base == "text") else None
+
+
+def _key(dialect: Dialect, column: Stored, value: str) -> str:
+    return _number(value) if _key_kind(dialect, column) == "number" else text(dialect, value)
+
+
+def _value(dialect: Dialect, kind: Kind, value: str) -> str:
+    if kind == "integer":
+        return _number(value)
+    if kind == "rowversion":
+        return f"0x{int(value, 16):016X}"
+    types = {"date": "DATE", "datetime": "DATETIME2(7)", "instant": "DATETIMEOFFSET(7)"}
+    literal = text(dialect, value)
+    return f"CAST({literal} AS {types[kind]})" if dialect == "tsql" and kind in types else literal
+
+
+def _number(value: str) -> str:
+    if not re.fullmatch(r"-?\d+(\.\d+)?", value):
+        raise ValueError("not a number")  # without the value, which is a row's
+    return value
+
+
+def _bound(dialect: Dialect, kind: Kind, found: str) -> str:
+    if dialect != "tsql":
+        return found if dialect == "sqlite" else AS_TEXT[dialect].format(found)
+    if kind == "datetime":  # as DATETIME2: a DATETIME shows thirds of a hundredth as .003 and compares as .0033333
+        return f"CONVERT(VARCHAR(33), CAST({found} AS DATETIME2(7)), 121)"
+    if kind == "instant":
+        utc = f"CAST(SWITCHOFFSET({found}, '+00:00') AS DATETIME2(7))"
+        return f"CONVERT(VARCHAR(33), {utc}, 121) + '+00:00'"
+    return f"CONVERT(VARCHAR(10), {found}, 23)" if kind == "date" else AS_TEXT[dialect].format(found)
+
+
+def _letter_by_letter(dialect: Dialect, kind: Kind, name: str) -> str:
+    """Dates that are text are compared as letters, not as words of a language."""
+    return f'{name} COLLATE "C"' if dialect == "postgres" and kind == "text" else name
+
+
+def _placed(dialect: Dialect, window: Window) -> str:
+    name = _letter_by_letter(dialect, window.kind, quoted(dialect, window.column))
+    first, cap = (_value(dialect, window.kind, bound or "") for bound in (_first(dialect, window), window.cap))
+    return f"{name} >= {first} AND {name} < {cap}"
+
+
+def _unplaced(dialect: Dialect, window: Window) -> list[str]:
+    if window.cap is None:
+        return []
+    name = _letter_by_letter(dialect, window.kind, quoted(dialect, window.column))
+    first, cap = (_value(dialect, window.kind, bound or "") for bound in (_first(dialect, window), window.cap))
+    return [f"{name} < {first}", f"{name} >= {cap}"]
+
+
+def _first(dialect: Dialect, window: Window) -> str:
+    return f"{FIRST} 00:00:00+00:00" if window.kind == "instant" and dialect != "mysql" else FIRST
+
+
+def _asked(relation: Relation, reading: Reading) -> str:
+    return reading.sql.format(quoted(relation.dialect, reading.name))
+
+
+def _where(conditions: Sequence[str | None]) -> str:
+    given = [f"({condition})" for condition in conditions if condition]
+    return f" WHERE {' AND '.join(given)}" if given else ""

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from servers import mariadb, mariadb_source, postgres, postgres_source, source, sqlite_source
+from sql_engines import duck_sql, spark_sql, sql_engine
+
+__all__ = [
+    "duck_sql",
+    "mariadb",
+    "mariadb_source",
+    "postgres",
+    "postgres_source",
+    "source",
+    "spark_sql",
+    "sql_engine",
+    "sqlite_source",
+]

@@ -1,0 +1,265 @@
+"""The course data set through the whole lake, from three kinds of database. What is expected is counted from its files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import rcm
+
+from carelake import declare, pipeline, project
+from carelake.serve import door
+
+NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+KEY = "42" * 32
+DATABASES = ("sqlite", "postgres", "mariadb")
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Made:
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, now: datetime = NOW) -> pipeline.Run:
+        return pipeline.run(self.folder, self.environment, now)
+
+    def ask(self, question: str) -> list[tuple[Any, ...]]:
+        with door.ask(self.folder, question) as batches:
+            return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
+
+    def table(self, question: str) -> pa.Table:
+        with door.ask(self.folder, question) as batches:
+            return batches.read_all()
+
+    def one(self, question: str) -> Any:
+        ((value,),) = self.ask(question)
+        return value
+
+
+def made(request: pytest.FixtureRequest, kind: str, folder: Path) -> Made:
+    rcm.needs_rcm()
+    if kind == "sqlite":
+        urls = [rcm.into_sqlite(folder, hospital) for hospital in "ab"]
+    else:
+        server = request.getfixturevalue(kind)
+        urls = [(rcm.into_postgres if kind == "postgres" else rcm.into_mariadb)(server, h) for h in "ab"]
+    project.make(folder / "project", "rcm")
+    landing = rcm.landing(folder / "landing")
+    environment = {"HOS_A_URL": urls[0], "HOS_B_URL": urls[1], "LANDING": str(landing), "CARELAKE_VAULT_KEY": KEY}
+    return Made(folder / "project", environment)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    lake = made(request, request.param, tmp_path_factory.mktemp(request.param))
+    assert lake.run().exit_code(strict=False) == 0
+    return lake
+
+
+def test_every_row_of_every_table_is_landed(lake):
+    for number, hospital in enumerate("ab", 1):
+        counted = {name: len(rcm.table(hospital, name)[1]) for name in rcm.TABLES} | {"claims": len(rcm.claims(number))}
+        landed = dict(
+            lake.ask(
+                f"SELECT feed, SUM(numberofrowscopied) FROM audit.load_logs WHERE data_source = 'hos-{hospital}' GROUP BY feed"
+            )
+        )
+        assert landed == counted
+        for name, rows in counted.items():
+            assert lake.one(f"SELECT COUNT(*) FROM bronze.hos_{hospital}_{name}") == rows
+
+
+def test_the_ledger_has_the_columns_that_people_know(lake):
+    (row,) = lake.ask(
+        "SELECT id, data_source, tablename, numberofrowscopied, watermarkcolumnname, loaddate FROM audit.load_logs"
+        " WHERE data_source = 'hos-b' AND feed = 'patients'"
+    )
+    assert row[1:5] == ("hos-b", "patients", 5000, "Updated_Date")
+    assert row[5] == NOW
+    assert [n for (n,) in lake.ask("SELECT id FROM audit.load_logs ORDER BY id")] == list(range(1, 15))
+
+
+def test_keys_of_two_hospitals_never_meet(lake):
+    for table, key in (
+        ("patient", "patient_id"),
+        ("encounter", "encounter_id"),
+        ("transaction", "transaction_id"),
+        ("claim", "claim_id"),
+    ):
+        everything, ids, keys = lake.ask(
+            f"SELECT COUNT(*), COUNT(DISTINCT source_system || '/' || {key}), COUNT(DISTINCT {table}_key) FROM silver.{table}_all"
+        )[0]
+        assert everything == ids == keys
+
+
+def test_patients_without_a_first_name_are_held_back_and_their_visits_keep_their_place(lake):
+    header, rows = rcm.table("b", "patients")
+    nameless = {row[0] for row in rows if row[header.index("F_Name")] == "NULL"}
+    assert len(nameless) == 15
+    header, rows = rcm.table("b", "encounters")
+    visits = sum(row[header.index("PatientID")] in nameless for row in rows)
+    header, rows = rcm.table("b", "transactions")
+    charges = sum(row[header.index("PatientID")] in nameless for row in rows)
+    assert (visits, charges) == (32, 36)
+
+    assert lake.one("SELECT COUNT(*) FROM silver.patient") == 9985
+    assert lake.ask(
+        "SELECT is_quarantined, quarantine_reasons, COUNT(*) FROM silver.patient_all GROUP BY ALL ORDER BY 1"
+    ) == [
+        (False, None, 9985),
+        (True, "first_name_present", 15),
+    ]
+    joined = "SELECT COUNT(*) FROM silver.encounter AS e INNER JOIN silver.{} AS p ON p.patient_key = e.patient_key"
+    assert lake.one(joined.format("patient_all")) == 20_000
+    assert lake.one(joined.format("patient")) == 19_968
+    for fact, count in (("fact_encounter", visits), ("fact_transaction", charges)):
+        assert lake.one(f"SELECT COUNT(*) FROM gold.{fact} WHERE patient_key = -1") == count
+        assert lake.one(f"SELECT COUNT(*) FROM gold.{fact}") == 20_000
+    assert lake.ask(
+        "SELECT rule, violating FROM audit.rule_results WHERE table_name = 'patient' AND violating > 0"
+    ) == [("first_name_present", 15)]
+
+
+def test_every_dollar_is_rounded_half_up_per_row_and_arrives_in_the_facts(lake):
+    charged, paid = Decimal(0), Decimal(0)
+    for hospital in "ab":
+        header, rows = rcm.table(hospital, "transactions")
+        for row in rows:
+            charged += Decimal(row[header.index("Amount")]).quantize(CENT, ROUND_HALF_UP)
+            paid += Decimal(row[header.index("PaidAmount")]).quantize(CENT, ROUND_HALF_UP)
+    for table in ("silver.transaction", "gold.fact_transaction"):
+        assert lake.ask(f"SELECT SUM(amount), SUM(paid_amount) FROM {table}") == [(charged, paid)]
+    types = lake.ask("SELECT DISTINCT TYPEOF(amount), TYPEOF(paid_amount) FROM silver.transaction")
+    assert types == [("DECIMAL(18,2)", "DECIMAL(18,2)")]
+    marts = "SELECT SUM(charge_amount), SUM(paid_amount), SUM(transactions) FROM gold.charge_by_provider_department"
+    assert lake.ask(marts) == [(charged, paid, 20_000)]
+    assert lake.ask(marts + "_month") == [(charged, paid, 20_000)]
+
+
+def test_claims_keep_their_amounts_and_states(lake):
+    rows = [row for number in (1, 2) for row in rcm.claims(number)]
+    assert lake.ask("SELECT SUM(claim_amount), SUM(paid_amount) FROM silver.claim") == [
+        (sum(Decimal(r["ClaimAmount"]) for r in rows), sum(Decimal(r["PaidAmount"]) for r in rows))
+    ]
+    states = Counter(r["ClaimStatus"] for r in rows)
+    assert dict(lake.ask("SELECT claim_status, COUNT(*) FROM silver.claim GROUP BY 1")) == states
+
+
+def test_what_is_owed_is_the_sum_of_its_buckets(lake):
+    charged, paid = lake.ask("SELECT SUM(amount), SUM(paid_amount) FROM silver.transaction")[0]  # all are before as_of
+    assert lake.one("SELECT SUM(ar_amount) FROM gold.ar_aging") == charged - paid
+    assert lake.one("SELECT MAX(as_of) FROM gold.ar_aging").isoformat() == "2024-11-30"
+
+
+def test_the_providers_that_are_listed_are_found_by_their_prefixed_number(lake):
+    listed = {}
+    for hospital, prefix in (("a", "H1-"), ("b", "H2-")):
+        header, rows = rcm.table(hospital, "providers")
+        listed[hospital] = {row[0] for row in rows}
+        header, rows = rcm.table(hospital, "transactions")
+        known = sum(prefix + row[header.index("ProviderID")] in listed[hospital] for row in rows)
+        asked = (
+            f"SELECT COUNT(*) FROM gold.fact_transaction WHERE provider_key <> -1 AND source_system = 'hos-{hospital}'"
+        )
+        assert lake.one(asked) == known
+        assert 0 < known < 1000
+
+
+def test_no_name_ssn_phone_or_birth_date_is_in_silver(lake):
+    header, rows = rcm.table("a", "patients")
+    buffer = io.StringIO()
+    with door.ask(lake.folder, "SELECT * FROM silver.patient_all") as batches:
+        assert not {"first_name", "last_name", "ssn", "phone", "birth_date", "zip"} & set(batches.schema.names)
+        for batch in batches:
+            csv.writer(buffer).writerows(zip(*(c.to_pylist() for c in batch.columns), strict=True))
+    said = buffer.getvalue()
+    for name in ("PatientID", "SSN", "PhoneNumber", "Address"):
+        assert not [row for row in rows if row[header.index(name)] in said], name
+
+
+def contents(lake: Made) -> dict[str, pa.Table]:
+    """Every view of silver and every mart, in an order of its own."""
+    declared = declare.read(lake.folder)
+    views = [f"silver.{name}{view}" for name in declared.tables for view in ("", "_history", "_all")]
+    return {
+        name: lake.table(f"SELECT * FROM {name} ORDER BY ALL")
+        for name in [*views, *(f"gold.{m}" for m in declared.marts)]
+    }
+
+
+def test_the_lakes_of_three_kinds_of_database_are_equal(request, tmp_path_factory):
+    """Same key, same clock: every row of every table of silver and gold, history included."""
+    first: dict[str, pa.Table] = {}
+    for kind in DATABASES:
+        lake = (
+            made(request, kind, tmp_path_factory.mktemp(f"{kind}_equal"))
+            if kind == "sqlite"
+            else _beside(request, kind, tmp_path_factory)
+        )
+        lake.run()
+        held = contents(lake)
+        first = first or held
+        assert held.keys() == first.keys()
+        for name, rows in held.items():
+            assert rows.equals(first[name]), f"{name} from {kind}"
+
+
+def test_a_run_without_changes_lands_nothing_and_a_change_moves_exactly_the_changed_rows(request, tmp_path):
+    lake = made(request, "sqlite", tmp_path)
+    lake.run()
+    before = contents(lake)
+    idle = lake.run(NOW + timedelta(hours=1))
+    assert {step.outcome for step in idle.steps} <= {"unchanged", "inactive"}
+    assert idle.released is None
+
+    with closing(sqlite3.connect(tmp_path / "hos-a.db")) as db:
+        db.execute(
+            "UPDATE transactions SET PaidAmount = 1.005, ModifiedDate = '2024-11-29' WHERE TransactionID = 'TRANS000007'"
+        )
+        db.execute(
+            "UPDATE encounters SET EncounterType = 'Inpatient', ModifiedDate = '2024-11-29' WHERE EncounterID = 'ENC000003'"
+        )
+        db.execute("DELETE FROM departments WHERE DeptID = 'DEPT020'")
+        db.commit()
+    lake.run(NOW + timedelta(days=1))
+    after = contents(lake)
+
+    landed = lake.ask("SELECT feed, numberofrowscopied, rows_deleted FROM audit.load_logs WHERE id > 14 ORDER BY feed")
+    assert landed == [("departments", 1, 1), ("encounters", 1, 0), ("transactions", 1, 0)]
+    assert {name for name in after if name.startswith("silver.") and not after[name].equals(before[name])} == {
+        f"silver.{table}{view}"
+        for table in ("department", "encounter", "transaction")
+        for view in ("", "_history", "_all")
+    }
+    rows = [set(map(str, state["silver.transaction"].to_pylist())) for state in (before, after)]
+    assert len(rows[0] ^ rows[1]) == 2  # the row as it was, and as it is
+    assert lake.ask(
+        "SELECT paid_amount, valid_to IS NULL, is_current FROM silver.transaction_history"
+        " WHERE source_system = 'hos-a' AND transaction_id = 'TRANS000007' ORDER BY valid_from"
+    )[-1] == (Decimal("1.01"), True, True)
+    assert lake.one("SELECT COUNT(*) FROM silver.department WHERE source_system = 'hos-a'") == 19
+    assert lake.ask("SELECT COUNT(*) FROM gold.fact_transaction") == [(20_000,)]
+
+
+def _beside(request: pytest.FixtureRequest, kind: str, folders: pytest.TempPathFactory) -> Made:
+    """A second project over the databases that the module has filled already."""
+    folder = folders.mktemp(f"{kind}_equal")
+    server = request.getfixturevalue(kind)
+    names = server.run("SELECT datname FROM pg_database" if kind == "postgres" else "SHOW DATABASES")
+    if ["rcm_a"] not in [list(row) for row in names]:
+        return made(request, kind, folder)
+    project.make(folder / "project", "rcm")
+    landing = rcm.landing(folder / "landing")
+    urls = {"HOS_A_URL": server.url("rcm_a"), "HOS_B_URL": server.url("rcm_b")}
+    return Made(folder / "project", {**urls, "LANDING": str(landing), "CARELAKE_VAULT_KEY": KEY})
