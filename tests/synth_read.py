@@ -83,7 +83,7 @@ def figures(read: Read, hospitals: tuple[str, ...], as_of: date) -> dict[str, An
 
 def bucket(age: int) -> str:
     names = {30: "0-30", 60: "31-60", 90: "61-90", 120: "91-120"}
-    return next((name for last, name in names.items() if age <= last), ">120")
+    return next((name for last, name in names.items() if age <= last), "over 120")
 
 
 def dollars(value: float | int) -> Decimal:

@@ -64,14 +64,16 @@ def test_every_module_is_a_noun_of_its_own():
 
 
 def test_only_errors_have_ancestors():
-    allowed = {"Protocol", "StrEnum", "str", "NamedTuple", "TypedDict", "yaml.BaseLoader"}
+    allowed = {"Protocol", "StrEnum", "str", "NamedTuple", "TypedDict"}
     found = [
         f"{path.name}:{node.name}({ast.unparse(parent)})"
         for path in CODE
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
         for parent in node.bases
-        if ast.unparse(parent) not in allowed and not is_error(ast.unparse(parent))
+        if ast.unparse(parent) not in allowed
+        and "yaml" not in ast.unparse(parent)
+        and not is_error(ast.unparse(parent))
     ]
     assert found == []
 

@@ -11,7 +11,7 @@ from in_memory import InMemory, declared, hours
 from version_stories import COLUMNS, EARLY, LATE, MIDDLE, PAGES, SOURCE, TABLE, declarations, row
 
 from carelake import bronze
-from carelake.errors import RuleBroken, SourceUnreachable
+from carelake.errors import LakeDamaged, RuleBroken, SourceUnreachable
 from carelake.ledger import Load
 from carelake.source import Delivery
 
@@ -189,3 +189,19 @@ def test_a_key_minted_by_a_reference_is_the_one_its_row_gets_when_it_arrives(tmp
     assert visit["thing_key"] == found["thing_key"]
     keys = [r["key"] for r in lake.ask("SELECT key FROM vault.key_map WHERE entity = 'thing'")]
     assert sorted(keys) == [1, 2]
+
+
+def test_what_a_killed_run_left_in_bronze_is_swept_and_what_a_lost_ledger_knew_is_not(lake):
+    load = roll(lake, 1, thing("1"))
+    day = (lake.bronze / load.folder).parent
+    for name in (".unfinished-000002", "000002"):
+        (day / name).mkdir()
+    assert bronze.sweep(lake.bronze, lake.ledger) == 2
+    assert [path.name for path in day.iterdir()] == ["000001"]
+    roll(lake, 2, thing("1", "B"))
+    for path in (lake.bronze.parent / "audit/audit/load_logs").rglob("*"):
+        path.unlink() if path.is_file() else None
+    again = InMemory(lake.bronze.parent, lake.declared)
+    with pytest.raises(LakeDamaged):
+        bronze.sweep(again.bronze, again.ledger)
+    assert (lake.bronze / load.folder).is_dir()

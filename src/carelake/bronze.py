@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from .engine import Engine
-from .errors import SourceColumnMissing, in_our_words
-from .ledger import RANGE, Ledger, Load
+from .errors import LakeDamaged, SourceColumnMissing, in_our_words
+from .ledger import RANGE, TABLE, Ledger, Load
 from .model import Feed
 from .plan import DELETED, HASH, SEQUENCE, fingerprint
 from .source import Delivery, Progress
@@ -74,13 +74,23 @@ def files(root: Path, loads: Sequence[Load]) -> list[Path]:
 
 
 def sweep(root: Path, ledger: Ledger) -> int:
-    """Delete what a killed run left behind: folders that no row of the ledger names. How many there were."""
-    known = ledger.folders()
-    loads = (path for path in root.glob("*/*/*/*/*/*") if path.is_dir())  # <source>/<feed>/<yyyy>/<mm>/<dd>/<load>
-    found = [path for path in loads if str(path.relative_to(root)) not in known]
-    for folder in found:
-        shutil.rmtree(folder)
-    return len(found)
+    """Delete what a killed run left behind: how many folders. That is what was unfinished, and of each feed at most the
+    one load that would have come next. Raises `LakeDamaged`, and deletes nothing, if the ledger lacks more than that:
+    then it is the ledger that is wrong, on a disk not mounted or restored from a backup.
+    """
+    known = [Path(folder) for folder in ledger.folders()]
+    last = {folder.parts[:2]: 0 for folder in known}
+    for folder in known:
+        last[folder.parts[:2]] = max(last[folder.parts[:2]], int(folder.name))
+    found = {path.relative_to(root) for path in root.glob("*/*/*/*/*/*") if path.is_dir()} - set(known)
+    loads = {folder for folder in found if folder.name.isdigit()}
+    if lost := [folder for folder in loads if int(folder.name) != last.get(folder.parts[:2], 0) + 1]:
+        told = f"{len(lost):,} loads lie in bronze that {TABLE} does not know."
+        raise LakeDamaged(told, f"Restore {TABLE} to the version that knew them; nothing was deleted.")
+    nobodys = loads | {folder for folder in found if folder.name.startswith(UNFINISHED)}
+    for folder in nobodys:
+        shutil.rmtree(root / folder)
+    return len(nobodys)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from .page import Page, Text, listed, part, told
 # A process reads declarations more than once: each question does.
 refused_in_select = lru_cache(maxsize=None)(sql.refused_in_select)
 refused_in_expression = lru_cache(maxsize=None)(sql.refused_in_expression)
+VIEWS = ("", "_history", "_all")  # of a silver table
 READS = {"table": "connection", "files": "landing", "service": "connection"}  # what a feed reads, and where it says so
 
 
@@ -88,6 +89,7 @@ def mistakes_in_source(page: Page, tables: Mapping[str, Page]) -> Iterator[Mista
             yield from _unread(page, name, feed)
             yield from _mapped(page, name, feed, tables)
             yield from _uncontrolled(page, feed)
+            yield from _unwanted(page, name, feed, tables)
 
 
 def _no_zone(page: Page, says: object) -> Iterator[Mistake]:
@@ -116,6 +118,23 @@ def _uncontrolled(page: Page, feed: Mapping[str, Any]) -> Iterator[Mistake]:
         yield from misnamed(page, "control", feed["control"], "control")
     for kind in part(feed, "types").values():
         yield from unknown(page, kind, "type to read a column as", ["text"])
+
+
+def _unwanted(page: Page, name: str, feed: Mapping[str, Any], tables: Iterable[str]) -> Iterator[Mistake]:
+    """What a service is asked for is one column of a SELECT over silver."""
+    wanted = told(feed, "wanted")
+    if not wanted:
+        return
+    refused = list(_not_portable(page, wanted, refused_in_select))
+    yield from refused
+    if not refused:
+        known = {f"silver.{table}{view}" for table in tables for view in VIEWS}
+        for table in sql.tables_of(wanted):
+            yield from unknown(page, _at(wanted, table), "table", known)
+        if "service" not in feed or len(sql.columns_of(wanted)) != 1:
+            found = f"'{name}' wants more than one column, or of no service"
+            why = "It is what a service is asked for, one value after the other."
+            yield page.mistake("LAKE-109", wanted, found, why, "SELECT one column, in a feed that says `service: ...`.")
 
 
 def _mapped(page: Page, name: str, feed: Mapping[str, Any], tables: Mapping[str, Page]) -> Iterator[Mistake]:

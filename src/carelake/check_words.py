@@ -29,7 +29,7 @@ MAY_HAVE = {
     "source": {"connection", "landing", "time_zone", "optional"},
     "feed": {
         "about", "table", "files", "service", "load", "watermark", "lookback", "key", "fills", "columns", "contract",
-        "types", "delete_when", "control", "time_zone", "active", "archive",
+        "types", "delete_when", "wanted", "control", "time_zone", "active", "archive",
     },
     "control": {"rows", "sum"},
     "mart": {"kpi", "recompute_by"},

@@ -10,6 +10,7 @@ import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ def read(project: Path) -> Declarations:
 
     Raises `ProjectMissing`, or `DeclarationsRefused` with every mistake there is.
     """
+    files = [*(project / name for name in ("lake.yml", "privacy.yml", load_config.NAME)), *overlaid(project).values()]
+    stats = [(path, path.stat()) for path in files if path.is_file()]
+    return _read(project, tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats))
+
+
+@lru_cache(maxsize=4)
+def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarations:
+    """The same, made once for files that have not changed."""
     pages = read_pages(project)
     if mistakes := list(_mistakes(pages)):
         raise DeclarationsRefused(mistakes)
@@ -149,7 +158,7 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
 
 def _names(pages: Pages) -> set[str]:
     """Everything that a mart may read."""
-    silver = {f"silver.{name}{view}" for name in pages.tables for view in ("", "_history", "_all")}
+    silver = {f"silver.{name}{view}" for name in pages.tables for view in check.VIEWS}
     gold = {f"gold.{page.stem}" for page, _ in pages.marts}
     return {*silver, *gold, "reference.setting", *(f"reference.{name}" for name in pages.references)}
 
@@ -229,6 +238,7 @@ def _feeds(page: Page) -> Iterator[Feed]:
             contract=says.get("contract", "evolve"),
             types=says.get("types", {}),
             delete_when=says.get("delete_when"),
+            wanted=says.get("wanted"),
             control=says.get("control", {}),
             time_zone=says.get("time_zone", page.says.get("time_zone", "UTC")),
             active=says.get("active") != "false",

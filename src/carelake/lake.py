@@ -47,6 +47,11 @@ class Lake:
         """The root of bronze."""
         return self.ledger.bronze
 
+    @property
+    def cache(self) -> Path:
+        """Where answers of services are kept for a day."""
+        return self.bronze.with_name("cache")
+
     def connection(self, feed: Feed) -> str:
         """Where a feed is read: a URL or a folder. Raises `SettingMissing`.
 

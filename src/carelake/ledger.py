@@ -90,7 +90,7 @@ class Ledger:
             sequence=rows[-1]["sequence"] if rows else 0,
             watermark=watermarks[-1] if watermarks else None,
             schema=json.loads(rows[-1]["schema"]) if rows else None,
-            contents=frozenset(row["content_sha256"] for row in rows if row["content_sha256"]),
+            contents=_contents(feed, rows),
             unfinished=self._unfinished(rows[-1]) if rows and not rows[-1]["is_last"] else None,
         )
 
@@ -142,6 +142,14 @@ _SCHEMA = pa.schema(
         for name, kind in COLUMNS.items()
     ]
 )
+
+
+def _contents(feed: Feed, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Of files that add up, all that were ever loaded. A file that holds all there is may go back to what it was once,
+    so of those only the last one is known; unless they stay where they are, and are met again at every run.
+    """
+    held = [row["content_sha256"] for row in rows if row["content_sha256"]]
+    return frozenset(held[-1:] if feed.load == "full" and feed.archive else held)
 
 
 def _row(load: Load, number: int) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Feed:
     contract: Literal["evolve", "freeze", "quarantine"] = "evolve"
     types: Mapping[str, str] = field(default_factory=dict)  # columns to read as another type than the source says
     delete_when: str | None = None  # SQL over its own columns that is true of a row which says its key is gone
+    wanted: str | None = None  # SELECT over silver of what to ask a service for, one column
     control: Mapping[str, str] = field(default_factory=dict)
     time_zone: str = "UTC"
     active: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from . import bronze, gold, release, silver
 from .errors import LakeError, ReferenceUnavailable
 from .lake import Lake, opened, vault_of
 from .model import Feed
-from .source import Progress, readers
+from .source import Delivery, Progress, readers
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,22 @@ def run(
         did = Run(f"{now:%Y%m%dT%H%M%S}", lake.as_of(as_of, now), now)
         did_step = _recorder(did, watch)
         _tidy(lake)
-        for feed in lake.declared.feeds:
-            did_step(_extract(lake, feed, did, reconcile))
-        did_step(_refine(lake, did))
+        for feeds in _rounds(lake.declared.feeds):
+            for feed in feeds:
+                did_step(_extract(lake, feed, did, reconcile))
+            did_step(_refine(lake, did, feeds))
         did_step(_build(lake, did))
         did_step(_release(lake, did))
         _keep(lake, did)
         return did
+
+
+def _rounds(feeds: Sequence[Feed]) -> Iterator[list[Feed]]:
+    """The feeds that deliver; then the services, which are asked for what silver wants to know by then."""
+    asked = [feed for feed in feeds if feed.reader == "reference"]
+    yield [feed for feed in feeds if feed not in asked]
+    if asked:
+        yield asked
 
 
 def _recorder(did: Run, watch: Watch) -> Callable[[Iterable[Step]], None]:
@@ -114,7 +123,7 @@ def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool) -> Iterator[Step
     try:
         to = bronze.Landing(lake.engine, lake.ledger, lake.bronze, did.run_id, did.as_of, did.started)
         progress = lake.ledger.progress(feed)
-        for delivery in readers.read(feed, lake.connection(feed), progress, did.started, whole=reconcile):
+        for delivery in _deliveries(lake, feed, progress, did, reconcile):
             load = bronze.land(to, feed, delivery, progress)
             warnings += delivery.warnings
             if load:
@@ -127,18 +136,28 @@ def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool) -> Iterator[Step
     yield Step("extract", name, outcome, rows, found=" ".join(warnings))
 
 
+def _deliveries(lake: Lake, feed: Feed, progress: Progress, did: Run, reconcile: bool) -> Iterator[Delivery]:
+    if feed.reader == "reference":
+        wanted = lake.engine.ask(feed.wanted).columns[0].to_pylist() if feed.wanted else []
+        return readers.look_up(
+            feed, lake.connection(feed), progress, did.started, sorted(filter(None, wanted)), lake.cache
+        )
+    return readers.read(feed, lake.connection(feed), progress, did.started, whole=reconcile)
+
+
 def _failed(step: str, name: str, error: LakeError, rows: int = 0, progress: Progress | None = None) -> Step:
     stale = isinstance(error, ReferenceUnavailable) and progress is not None and progress.sequence > 0
     return Step(step, name, "warned" if stale else "failed", rows, 0, error.code, str(error), error.exit_code)
 
 
-def _refine(lake: Lake, did: Run) -> Iterator[Step]:
+def _refine(lake: Lake, did: Run, feeds: Sequence[Feed]) -> Iterator[Step]:
     at = silver.Refinery(
         lake.engine, lake.ledger, vault_of(lake), lake.bronze, lake.declared.policy, did.run_id, did.started
     )
-    for table in lake.declared.tables.values():
+    filled = {feed.fills for feed in feeds}
+    for table in (table for name, table in lake.declared.tables.items() if name in filled):
         try:
-            refined = silver.refine(at, table, lake.declared.feeds)
+            refined = silver.refine(at, table, feeds)
         except LakeError as error:
             yield _failed("refine", table.name, error)
             continue

@@ -57,7 +57,8 @@ class Duck:
         for layer, root in roots.items():
             self.db.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(layer)}")
             for log in sorted((root / layer).glob("*/_delta_log")):
-                self._open(f"{layer}.{log.parent.name}")
+                if exists(log.parent):  # else somebody was killed who was about to make it
+                    self._open(f"{layer}.{log.parent.name}")
 
     @in_our_words("ask")
     def ask(self, select: str, as_of: date | None = None) -> pa.Table:

@@ -1,1 +1,103 @@
-"""The demo."""
+"""The demo: two synthetic hospitals, day 1, day 2, their KPIs, and what was loaded, refused and treated."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import typer
+
+from .. import declare, pipeline, project, synth
+from ..project import ProjectExists
+from . import door, kpis, show
+
+OURS = ".carelake-demo"  # marks a folder that the demo may make anew
+SHOWN = ("days_in_ar", "ar_over_90", "ar_aging", "collection_rates", "claim_status")
+QUESTIONS = {
+    "Landed, by feed": "SELECT data_source, feed, COUNT(*) AS loads, SUM(numberofrowscopied) AS rows,"
+    " SUM(rows_deleted) AS vanished, SUM(rows_rejected) AS bad_lines FROM audit.load_logs GROUP BY ALL ORDER BY ALL",
+    "Held back or flagged, by rule": "SELECT table_name, rule, otherwise, SUM(violating) AS rows, SUM(rows_seen) AS of"
+    " FROM audit.rule_results GROUP BY ALL HAVING SUM(violating) > 0 ORDER BY ALL",
+    "Treated: what silver shows of three patients": "SELECT patient_key, source_system, patient_id, full_name, gender,"
+    " address, updated_at FROM silver.patient ORDER BY patient_key LIMIT 3",
+    "Changed overnight: transactions with more than one version": "SELECT source_system, COUNT(*) AS versions,"
+    " COUNT(DISTINCT transaction_key) AS transactions FROM silver.transaction_history WHERE transaction_key IN ("
+    "SELECT transaction_key FROM silver.transaction_history GROUP BY 1 HAVING COUNT(*) > 1) GROUP BY ALL ORDER BY ALL",
+}
+
+
+def synthesise(
+    folder: Path, patients: int, transactions: int | None, day: int, seed: int, as_of: date | None, *, defects: bool
+) -> None:
+    """Make synthetic hospitals, or a following day of theirs, and say how a project is connected to them."""
+    made = {"patients": patients, "transactions": transactions, "seed": seed, "as_of": as_of or synth.AS_OF}
+    truth = synth.make(folder, **made, day=day, defects=defects)  # type: ignore[arg-type]
+    typer.echo(
+        f"Day {truth.day} stands in {folder}; what is true of it is in {folder / 'truth.json'}. To connect a project:"
+    )
+    for name, value in synth.connections(folder).items():
+        typer.echo(f"export {name}={value}")
+
+
+def play(folder: Path, patients: int) -> int:
+    """The whole demo in `folder`; its exit code. Raises `ProjectExists` for a folder that is not its own."""
+    _clear(folder)
+    out = show.console()
+    made = folder / "project"
+    project.make(made, "rcm")
+    for name, value in synth.connections(folder / "hospitals").items():
+        (made / "secrets" / name).write_text(f"{value}\n")
+    spent = 0.0
+    for day in (1, 2):
+        out.print(f"\n[bold]Day {day}: what the hospitals hold {'now' if day == 1 else 'a day later'}[/]\n")
+        truth = synth.make(folder / "hospitals", patients=patients, day=day)
+        began = time.monotonic()
+        with show.progress(quiet=False) as watch:
+            as_of = synth.AS_OF + timedelta(days=day - 1)
+            did = pipeline.run(made, os.environ, datetime.now(UTC), as_of=as_of, watch=watch)
+        spent += time.monotonic() - began
+        show.run(did)
+        if code := did.exit_code(strict=False):
+            return code
+    _tell(made)
+    out.print(f"Two days of {truth.made_with.transactions:,} transactions took {spent:.1f} s. Where to look next:\n")
+    out.print(
+        f'  carelake -p {made} query "SELECT * FROM gold.charge_by_provider_department LIMIT 10"\n'
+        f'  carelake -p {made} query "SELECT * FROM silver.patient_all WHERE is_quarantined"\n'
+        f"  carelake -p {made} status          where every feed stands\n"
+        f"  carelake -p {made} plan            what the next run would do, and why\n"
+        f"  {made}/sources/hos-a.yml           how a hospital is connected: add a file, and there are three\n"
+        "  docs/index.md                      everything else"
+    )
+    return 0
+
+
+def _tell(made: Path) -> None:
+    out = show.console()
+    out.print("\n[bold]KPIs of the second day[/]\n")
+    for name in SHOWN:
+        for told in kpis.read(made, name):
+            show.kpi(told)
+    out.print("[bold]What was loaded, refused and treated[/]\n")
+    for title, question in QUESTIONS.items():
+        out.print(f"[bold]{title}[/]")
+        with door.ask(made, question) as batches:
+            show.grid(batches)
+        out.print()
+    stored = sorted(declare.read(made).policy.stored.items())
+    out.print("[bold]Stored in silver, by kind of fact (declarations/privacy.yml)[/]")
+    out.print(", ".join(f"{kind}: {treatment}" for kind, treatment in stored) + "\n")
+
+
+def _clear(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / OURS).exists():
+            raise ProjectExists(
+                f"{folder} is not empty, and not a demo's.", "Name another folder: `carelake demo FOLDER`."
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / OURS).touch()

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from ..model import Feed
 from . import Delivery, Progress
 
 
 def read(feed: Feed, connection: str, progress: Progress, now: datetime, *, whole: bool = False) -> Iterator[Delivery]:
-    """The deliveries of `feed`: see `Reader`."""
+    """The deliveries of `feed`, which reads a database or files: see `Reader`."""
     if feed.reader == "sql":
         from . import sql
 
         return sql.read(feed, connection, progress, now, whole=whole)
-    if feed.reader == "files":
-        from . import files
+    from . import files
 
-        return files.read(feed, connection, progress, now, whole=whole)
+    return files.read(feed, connection, progress, now, whole=whole)
+
+
+def look_up(
+    feed: Feed, connection: str, progress: Progress, now: datetime, wanted: Sequence[str], cache: Path
+) -> Iterator[Delivery]:
+    """What a service answers for what is `wanted`, and to the query that its feed declares; see `reference.read`."""
     from . import reference
 
-    return reference.read(feed, connection, progress, now, whole=whole)
+    return reference.read(feed, connection, progress, now, wanted=wanted, cache=cache)

@@ -20,7 +20,7 @@ from .sql_contract import check_columns, check_schema
 from .sql_database import at_one_moment, connected
 from .sql_extraction import PARTITIONS, Extraction, boundary, inside, rows
 from .sql_query import Range
-from .sql_types import SQLITE_TEXT, Stored, reading
+from .sql_types import Stored, reading
 from .sql_watermark import Unreadable, Window
 
 RANGE_ROWS = 5_000_000
@@ -99,7 +99,7 @@ def _typed(extraction: Extraction, progress: Progress) -> Extraction:
     figures = [sql_query.not_whole(there, name) for name in doubtful] + ([unplaced] if unplaced else [])
     expected, *counted = extraction.database.ask(sql_query.count(there, figures, extraction.rows))[0]
     wrong = {name for name, many in zip(doubtful, counted, strict=False) if many}
-    readings = [replace(one, sql=SQLITE_TEXT, type=pa.string()) if one.name in wrong else one for one in readings]
+    readings = [replace(one, type=pa.string()) if one.name in wrong else one for one in readings]
     warnings = _warn_unplaced(extraction, counted[-1]) if unplaced else []
     typed = replace(extraction, readings=tuple(readings), expected=expected)
     return replace(typed, warnings=(*check_schema(typed.feed, typed.schema, progress.schema), *warnings))

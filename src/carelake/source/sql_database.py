@@ -177,14 +177,9 @@ def _sqlite(who: str, url: str) -> Database:
         raise SourceUnreachable(f"{who}: there is no such SQLite file.", "Write sqlite:/// and the file's whole path.")
     # Another thread may pull the rows (DuckDB's do), but never two at once.
     client = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=30, check_same_thread=False)
-    client.text_factory = bytes  # what is not UTF-8 is found out in `sql_stream`, without a driver that quotes it
     client.isolation_level = None
-    ask = lambda sql: [tuple(map(_decoded, row)) for row in client.execute(sql)]  # noqa: E731
+    ask = lambda sql: client.execute(sql).fetchall()  # noqa: E731
     return Database("sqlite", ask, client.close, sqlite=client, snapshot=True)
-
-
-def _decoded(value: Any) -> Any:
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def _mssql(who: str, url: str) -> Database:

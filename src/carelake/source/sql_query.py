@@ -124,7 +124,7 @@ def boundary(relation: Relation, keys: Range, size: int) -> str:
     Text only outside: PostgreSQL would sort by the text, which bears the column's name.
     """
     dialect, name = relation.dialect, quoted(relation.dialect, keys.key.name)
-    shown = name if dialect == "sqlite" else AS_TEXT[dialect].format(name)
+    shown = AS_TEXT[dialect].format(name)
     conditions = _where([f"{name} IS NOT NULL", inside(dialect, keys)])
     one = f"OFFSET {size - 1} ROWS FETCH NEXT 1 ROWS ONLY" if dialect == "tsql" else f"LIMIT 1 OFFSET {size - 1}"
     return f"SELECT {shown} FROM (SELECT {name} FROM {table(relation)}{conditions} ORDER BY {name} {one}) AS found"
@@ -174,7 +174,7 @@ def _number(value: str) -> str:
 
 def _bound(dialect: Dialect, kind: Kind, found: str) -> str:
     if dialect != "tsql":
-        return found if dialect == "sqlite" else AS_TEXT[dialect].format(found)
+        return AS_TEXT[dialect].format(found)
     if kind == "datetime":  # as DATETIME2: a DATETIME shows thirds of a hundredth as .003 and compares as .0033333
         return f"CONVERT(VARCHAR(33), CAST({found} AS DATETIME2(7)), 121)"
     if kind == "instant":

@@ -88,15 +88,12 @@ TSQL: Mapping[str, Recipe] = {
     },
 }
 
-# A declared type binds nothing here. A number with decimals arrives as Python's float and is written out exactly.
-SQLITE_TEXT = "CASE TYPEOF({0}) WHEN 'blob' THEN LOWER(HEX({0})) WHEN 'integer' THEN CAST({0} AS TEXT) ELSE {0} END"
-
 RECIPES: Mapping[Dialect, Mapping[str, Recipe]] = {"postgres": POSTGRES, "mysql": MYSQL, "tsql": TSQL, "sqlite": {}}
 AS_TEXT: Mapping[Dialect, str] = {
     "postgres": "{0}::text",
     "mysql": "CAST({0} AS CHAR)",
     "tsql": "CONVERT(NVARCHAR(MAX), {0})",
-    "sqlite": SQLITE_TEXT,
+    "sqlite": "{0}",  # a declared type binds nothing there: `sql_stream` writes each value out
 }
 
 

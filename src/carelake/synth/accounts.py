@@ -131,14 +131,15 @@ def _touch(hospital: Hospital, state: Accounts, offered: Ints, place: Ints, day:
     ids = state.visits.ids[place]
     on = hospital.stamped("transactions", ids, day)
     roll = below(draw(hospital.seed, "touch", ids, day), 100)
-    waits = (state.paid[place] == 0) & (state.status[place] <= APPROVED)
-    owes = ~waits & (state.paid[place] < state.amount[place])
-    settled = ~waits & ~owes
+    given = state.visits.service[place] <= on  # nobody pays before
+    waits = given & (state.paid[place] == 0) & (state.status[place] <= APPROVED)
+    owes = given & ~waits & (state.paid[place] < state.amount[place])
+    settled = state.paid[place] >= state.amount[place]
     before = _claim_facts(state, place)
     _decide(state, offered, place[waits], on[waits])
     _pay_rest(state, place[owes], on[owes], roll[owes] < 40)
     _correct_amount(hospital, state, place[settled & (roll < 60)], day)
-    _correct_diagnosis(state, place[settled & (roll >= 60)])
+    _correct_diagnosis(state, place[~given | (settled & (roll >= 60))])
     state.modified[place] = on
     differs = np.any(before != _claim_facts(state, place), axis=0)
     state.claim_modified[place[differs]] = on[differs]

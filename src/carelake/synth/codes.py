@@ -20,6 +20,15 @@ NUCC = words_of(  # NUCC taxonomy codes in the order of DEPARTMENTS
     "2083P0500X"
 )
 
+ENDED = "NPI Deactivation Date"
+TAXONOMY, PRIMARY = "Healthcare Provider Taxonomy Code_", "Healthcare Provider Primary Taxonomy Switch_"
+NPPES = (  # of its 330 columns those that say something of a person who gives care
+    "NPI", "Entity Type Code", "Replacement NPI", "Provider Organization Name (Legal Business Name)",
+    "Provider Last Name (Legal Name)", "Provider First Name", "Provider Business Practice Location Address State Name",
+    "Provider Enumeration Date", "Last Update Date", ENDED, "NPI Reactivation Date",
+    *(f"{name}{number}" for number in range(1, 16) for name in (TAXONOMY, PRIMARY)),
+)  # fmt: skip
+
 
 def procedures() -> Any:
     """The hospitals' own list of procedure codes. Numbers and words are invented: CPT is the AMA's."""
@@ -38,48 +47,33 @@ def procedures() -> Any:
 
 
 def nppes(hospitals: tuple[Hospital, ...]) -> Any:
-    """The providers with sound NPIs, under the headings of the monthly NPPES file; one of them is deactivated."""
-    return pa.concat_tables([_nppes(hospital).cast(NPPES) for hospital in hospitals])
+    """The providers with sound NPIs, under headings of the monthly NPPES file."""
+    rows = [row for hospital in hospitals for row in _listed(hospital)]
+    return pa.table({name: [row.get(name, "") for row in rows] for name in NPPES})
 
 
-def _nppes(hospital: Hospital) -> Any:
+def _listed(hospital: Hospital) -> list[dict[str, str]]:
+    """What NPPES knows of a hospital's providers. Of the last, deactivated, it keeps the number and the date alone."""
     ids = listed_providers(hospital, 1)
     ids = ids[~bad_npi(hospital, ids)]
     both, seed = (*FEMALE, *MALE), hospital.seed
-    state = below(draw(seed, "provider state", ids), len(STATES))
-    today = hospital.today(1)
-    since = [_slashed(today - HISTORY - days) for days in below(draw(seed, "enumerated", ids), 5_000).tolist()]
-    ended = ["" for _ in since[1:]] + [_slashed(today - 30)]
+    since = hospital.today(1) - HISTORY - below(draw(seed, "enumerated", ids), 5_000)
+    states = tuple(row[0] for row in STATES)
     columns = {
-        "NPI": pa.array(npis(hospital, ids)),
+        "NPI": npis(hospital, ids),
         "Entity Type Code": ["1"] * len(ids),
-        "Replacement NPI": [""] * len(ids),
-        "Provider Organization Name (Legal Business Name)": [""] * len(ids),
         "Provider Last Name (Legal Name)": words(LAST, below(draw(seed, "provider last name", ids), len(LAST))),
         "Provider First Name": words(both, below(draw(seed, "provider first name", ids), len(both))),
-        "Provider Business Practice Location Address State Name": words(tuple(row[0] for row in STATES), state),
-        "Provider Enumeration Date": since,
-        "Last Update Date": since,
-        "NPI Deactivation Date": ended,
-        "NPI Reactivation Date": [""] * len(ids),
-        "Healthcare Provider Taxonomy Code_1": words(NUCC, department_of(hospital, ids)),
-        "Healthcare Provider Primary Taxonomy Switch_1": ["Y"] * len(ids),
+        "Provider Business Practice Location Address State Name": words(
+            states, below(draw(seed, "provider state", ids), len(states))
+        ),
+        "Provider Enumeration Date": [_slashed(day) for day in since.tolist()],
+        "Last Update Date": [_slashed(day) for day in since.tolist()],
+        f"{TAXONOMY}1": words(NUCC, department_of(hospital, ids)),
+        f"{PRIMARY}1": ["Y"] * len(ids),
     }
-    return pa.table(columns)
-
-
-NPPES = pa.schema(
-    [
-        (name, pa.string())
-        for name in (
-            "NPI", "Entity Type Code", "Replacement NPI", "Provider Organization Name (Legal Business Name)",
-            "Provider Last Name (Legal Name)", "Provider First Name",
-            "Provider Business Practice Location Address State Name", "Provider Enumeration Date", "Last Update Date",
-            "NPI Deactivation Date", "NPI Reactivation Date", "Healthcare Provider Taxonomy Code_1",
-            "Healthcare Provider Primary Taxonomy Switch_1",
-        )
-    ]
-)  # fmt: skip
+    rows: list[dict[str, str]] = pa.table(columns).to_pylist()
+    return [*rows[:-1], {"NPI": rows[-1]["NPI"], ENDED: _slashed(hospital.today(1) - 30)}]
 
 
 def _slashed(day: int) -> str:

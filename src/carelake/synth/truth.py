@@ -24,7 +24,7 @@ from .recipe import Change, Recipe
 from .words import STATUSES
 
 FILE = "truth.json"
-BUCKETS = ("0-30", "31-60", "61-90", "91-120", ">120")
+BUCKETS = ("0-30", "31-60", "61-90", "91-120", "over 120")
 LAST_DAYS = np.array([30, 60, 90, 120], dtype=np.int64)
 WINDOW = 90
 

@@ -1,0 +1,5 @@
+"""`python -m carelake` is the command line."""
+
+from .serve.cli import main
+
+main()
