@@ -1,7 +1,6 @@
 # `make demo` and `make test` need Python 3.11 or newer and make, and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-export PYTHONWARNINGS ?= default
 
 .PHONY: help install demo test check prove services bench lock clean
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -64,15 +65,22 @@ def play(folder: Path, patients: int) -> int:
             return code
     _tell(made)
     out.print(f"Two days of {truth.made_with.transactions:,} transactions took {spent:.1f} s. Where to look next:\n")
+    command = _command()
     out.print(
-        f'  carelake -p {made} query "SELECT * FROM gold.charge_by_provider_department LIMIT 10"\n'
-        f'  carelake -p {made} query "SELECT * FROM silver.patient_all WHERE is_quarantined"\n'
-        f"  carelake -p {made} status          where every feed stands\n"
-        f"  carelake -p {made} plan            what the next run would do, and why\n"
+        f'  {command} -p {made} query "SELECT * FROM gold.charge_by_provider_department LIMIT 10"\n'
+        f'  {command} -p {made} query "SELECT * FROM silver.patient_all WHERE is_quarantined"\n'
+        f"  {command} -p {made} status          where every feed stands\n"
+        f"  {command} -p {made} plan            what the next run would do, and why\n"
         f"  {made}/sources/hos-a.yml           how a hospital is connected: add a file, and there are three\n"
         "  docs/index.md                      everything else"
     )
     return 0
+
+
+def _command() -> str:
+    """How the person called us: `make demo` has no `carelake` on the path."""
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.name == "carelake" and called.is_absolute() else "carelake"
 
 
 def _tell(made: Path) -> None:
