@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from carelake import bronze, plan
+from carelake import bronze, timeline
 from carelake.lake import Lake, opened
 
 DAYS = {1: datetime(2026, 6, 1, 6, tzinfo=UTC), 2: datetime(2026, 6, 2, 6, tzinfo=UTC)}
@@ -224,7 +224,9 @@ def held(hospital: Hospital) -> Held:
 def _selects(lake: Lake) -> dict[str, str]:
     """Everything that is stored, but the steps of each run."""
     tables = lake.declared.tables
-    selects = {name: plan.standing(tables[name], lake.declared.policy, f"silver.{name}_versions") for name in tables}
+    selects = {
+        name: timeline.standing(tables[name], lake.declared.policy, f"silver.{name}_versions") for name in tables
+    }
     stored = {f"{layer}.{name}" for name in tables for layer in ("quarantine", "silver")}
     stored |= {f"restricted.{name}_history" for name in tables} | {f"gold.{name}" for name in lake.declared.marts}
     stored |= {f"silver.{name}_{view}" for name in tables for view in ("history", "all")}

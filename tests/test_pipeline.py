@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -33,8 +34,6 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def made(tmp_path: Path, hospitals: Path) -> tuple[Path, dict[str, str]]:
     """A project over small hospitals of its own."""
-    import shutil
-
     shutil.copytree(hospitals, tmp_path / "made")
     project.make(tmp_path / "project", "rcm")
     return tmp_path / "project", synth.connections(tmp_path / "made")
@@ -133,7 +132,7 @@ def test_a_question_before_the_first_release_says_so(made):
 class Registry(BaseHTTPRequestHandler):
     """Answers as the NPI registry does, or not at all."""
 
-    asked: list[str] = []
+    asked: ClassVar[list[str]] = []
     works = True
 
     def do_GET(self) -> None:
@@ -166,7 +165,7 @@ def registry() -> Iterator[tuple[str, type[Registry]]]:
 
 def only_one_unknown_provider(made: tuple[Path, dict[str, str]]) -> None:
     """No NPPES file, and one provider of hospital A with a sound NPI."""
-    folder, environment = made
+    _, environment = made
     for path in Path(environment["LANDING"]).glob("npi/*"):
         path.unlink()
     for url in ("HOS_A_URL", "HOS_B_URL"):

@@ -1,4 +1,4 @@
-"""The course data set through the whole lake, from three kinds of database. What is expected is counted from its files."""
+"""The course data set through the lake, from three kinds of database. What is expected is counted in its files."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def test_every_row_of_every_table_is_landed(lake):
         counted = {name: len(rcm.table(hospital, name)[1]) for name in rcm.TABLES} | {"claims": len(rcm.claims(number))}
         landed = dict(
             lake.ask(
-                f"SELECT feed, SUM(numberofrowscopied) FROM audit.load_logs WHERE data_source = 'hos-{hospital}' GROUP BY feed"
+                "SELECT feed, SUM(numberofrowscopied) FROM audit.load_logs"
+                f" WHERE data_source = 'hos-{hospital}' GROUP BY feed"
             )
         )
         assert landed == counted
@@ -98,7 +99,8 @@ def test_keys_of_two_hospitals_never_meet(lake):
         ("claim", "claim_id"),
     ):
         everything, ids, keys = lake.ask(
-            f"SELECT COUNT(*), COUNT(DISTINCT source_system || '/' || {key}), COUNT(DISTINCT {table}_key) FROM silver.{table}_all"
+            f"SELECT COUNT(*), COUNT(DISTINCT source_system || '/' || {key}), COUNT(DISTINCT {table}_key)"
+            f" FROM silver.{table}_all"
         )[0]
         assert everything == ids == keys
 
@@ -225,10 +227,12 @@ def test_a_run_without_changes_lands_nothing_and_a_change_moves_exactly_the_chan
 
     with closing(sqlite3.connect(tmp_path / "hos-a.db")) as db:
         db.execute(
-            "UPDATE transactions SET PaidAmount = 1.005, ModifiedDate = '2024-11-29' WHERE TransactionID = 'TRANS000007'"
+            "UPDATE transactions SET PaidAmount = 1.005, ModifiedDate = '2024-11-29'"
+            " WHERE TransactionID = 'TRANS000007'"
         )
         db.execute(
-            "UPDATE encounters SET EncounterType = 'Inpatient', ModifiedDate = '2024-11-29' WHERE EncounterID = 'ENC000003'"
+            "UPDATE encounters SET EncounterType = 'Inpatient', ModifiedDate = '2024-11-29'"
+            " WHERE EncounterID = 'ENC000003'"
         )
         db.execute("DELETE FROM departments WHERE DeptID = 'DEPT020'")
         db.commit()

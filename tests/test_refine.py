@@ -101,8 +101,8 @@ def test_birth_dates_are_in_the_restricted_zone_by_key_and_version(lake):
 @pytest.mark.parametrize(
     ("feed", "told", "utc"),
     [
-        ("hos-a.people", "2026-01-15 12:00:00", datetime(2026, 1, 15, 17, tzinfo=UTC)),  # New York in winter: UTC − 5
-        ("hos-a.people", "2026-07-15 12:00:00", datetime(2026, 7, 15, 16, tzinfo=UTC)),  # in summer: UTC − 4
+        ("hos-a.people", "2026-01-15 12:00:00", datetime(2026, 1, 15, 17, tzinfo=UTC)),  # New York in winter: UTC-5
+        ("hos-a.people", "2026-07-15 12:00:00", datetime(2026, 7, 15, 16, tzinfo=UTC)),  # in summer: UTC-4
         ("hos-b.people", "2026-07-15 12:00:00", datetime(2026, 7, 15, 12, tzinfo=UTC)),
         ("hos-b.people", "2026-07-15 12:00:00+02:00", datetime(2026, 7, 15, 10, tzinfo=UTC)),
         ("hos-b.people", "2026-07-15", datetime(2026, 7, 15, tzinfo=UTC)),

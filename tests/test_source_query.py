@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from carelake.source import sql_query, sql_watermark
-from carelake.source.sql_database import odbc, with_tls
+from carelake.source.sql_connect import odbc, with_tls
 from carelake.source.sql_query import Range, Relation
 from carelake.source.sql_types import Dialect, Stored, reading
 from carelake.source.sql_watermark import Kind, Unreadable, Window

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -237,6 +243,28 @@ def test_a_sqlite_file_with_a_write_ahead_log_is_read_as_it_is(sqlite_source: So
     visits(sqlite_source, (1, None), (2, None))
     (pulled,) = read(a_feed(), sqlite_source.url)
     assert pulled.ids() == [1, 2]
+
+
+def test_a_sqlite_file_with_such_a_log_is_read_where_nobody_may_write() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, closing(sqlite3.connect(f"{folder}/a.db")) as client:
+        client.executescript("PRAGMA journal_mode = WAL; CREATE TABLE visits (id int); INSERT INTO visits VALUES (1)")
+        client.close()
+        Path(folder).chmod(0o555)
+        with _as_nobody():
+            (pulled,) = read(a_feed(), f"sqlite://{folder}/a.db")
+        Path(folder).chmod(0o755)
+    assert pulled.ids() == [1]
+
+
+@contextmanager
+def _as_nobody() -> Iterator[None]:
+    """Root may write everywhere."""
+    before = os.geteuid()
+    os.seteuid(before or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
 def test_a_view_is_read_like_a_table(source: Source) -> None:

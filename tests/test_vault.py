@@ -75,6 +75,13 @@ def test_two_values_whose_tokens_would_meet_get_different_ones():
     assert len({vault._token("name", same, taken), vault._token("name", same, taken)}) == 2
 
 
+def test_a_new_token_that_would_meet_one_of_an_earlier_run_is_made_otherwise(duck):
+    (first,) = tokens(duck, ("hos-a", "name", "Ann Lee")).values()
+    duck.replace("vault.token", f"SELECT * REPLACE ('elsewhere' AS lookup) FROM vault.token WHERE token = '{first}'")
+    (second,) = tokens(duck, ("hos-a", "name", "Ann Lee")).values()
+    assert second != first
+
+
 def test_an_original_is_sealed_and_opens_only_in_its_own_place(duck):
     tokens(duck, ("hos-a", "name", "Zebra Lee"))
     (row,) = duck.ask("SELECT token, sealed FROM vault.token").to_pylist()

@@ -162,7 +162,7 @@ class Writer(threading.Thread):
 
 
 def watched(source: Source, lake: InMemory, seconds: float) -> list[Writer]:
-    """The writers, when they are done. While they wrote, all that was new was taken in again and again, once by reconciling."""
+    """The writers, when they are done. While they wrote, what was new was taken in over and over, once everything."""
     stop = threading.Event()
     writers = [Writer(source, number, stop) for number in range(3)]
     for writer in writers:

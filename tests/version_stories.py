@@ -15,6 +15,7 @@ from versions_reference import NO_RULES, Arrived, Landed, Rules, Told, Version, 
 from carelake import plan
 from carelake.ledger import Load
 from carelake.model import Declarations
+from carelake.timeline import standing
 
 TABLE = """
 about: Things that change.
@@ -208,7 +209,7 @@ def found(lake: InMemory) -> dict[Key, set[tuple[Any, ...]]]:
     """Key -> its versions, as the lake has them."""
     table = lake.declared.tables["thing"]
     versions: dict[Key, set[tuple[Any, ...]]] = {}
-    for row in lake.ask(plan.standing(table, lake.declared.policy, "silver.thing_versions")):
+    for row in lake.ask(standing(table, lake.declared.policy, "silver.thing_versions")):
         says = {"name": row["name"], "amount": row["amount"] and str(row["amount"]), "rank": row["rank"]}
         told = tuple(None if row["is_deleted"] else says[name] for name in SHOWN)
         place = (row["valid_from"], row["valid_to"], row["is_current"], row["is_change"])

@@ -162,22 +162,9 @@ def _kept(
     engine.show("prior", prior)
     engine.hold("latest", _latest(key, only_staged=not delivery.whole))
     engine.hold("altered", _altered(key))
-    names = [quoted(name) for name in delivery.schema.names]
-    own = [HASH, SEQUENCE, DELETED]
-    repeated = f"""SELECT {_listed(key)} FROM (
-    SELECT {_listed(key)}, {_SET} FROM staged GROUP BY {_listed(key)}
-) AS now WHERE EXISTS (SELECT 1 FROM latest WHERE {_same("now", "latest", key)}
-    AND now.versions = latest.versions AND now.least = latest.least AND now.greatest = latest.greatest)
-AND NOT EXISTS (SELECT 1 FROM altered WHERE {_same("now", "altered", key)})"""
-    fresh = f"""SELECT {_listed([*names, *own])} FROM staged
-WHERE NOT EXISTS (SELECT 1 FROM ({repeated}) AS repeated WHERE {_same("staged", "repeated", key)})"""
+    fresh = _fresh(key, [quoted(name) for name in delivery.schema.names])
     if delivery.whole and key != [HASH]:  # without a key nobody can say which row vanished
-        known = [f"latest.{name} AS {name}" for name in key]
-        known += [f"'' AS {HASH}", f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"TRUE AS {DELETED}"]
-        fresh += f"""
-UNION ALL BY NAME
-SELECT {_listed(known)} FROM latest
-WHERE greatest <> '' AND NOT EXISTS (SELECT 1 FROM staged WHERE {_same("latest", "staged", key)})"""
+        fresh = f"{fresh}\nUNION ALL BY NAME\n{_vanished(key, sequence)}"
     try:
         written = engine.write_files(fresh, work / "fresh")
     finally:
@@ -187,6 +174,25 @@ WHERE greatest <> '' AND NOT EXISTS (SELECT 1 FROM staged WHERE {_same("latest",
     moved = [path.rename(work / path.name) for path in written]
     (work / "fresh").rmdir()
     return moved
+
+
+def _fresh(key: Sequence[str], names: Sequence[str]) -> str:
+    """The staged rows of the keys whose rows are not just those that were landed last."""
+    now = f"SELECT {_listed(key)}, {_SET} FROM staged GROUP BY {_listed(key)}"
+    repeated = f"""SELECT {_listed(key)} FROM ({now}) AS now WHERE EXISTS (
+    SELECT 1 FROM latest WHERE {_same("now", "latest", key)}
+    AND now.versions = latest.versions AND now.least = latest.least AND now.greatest = latest.greatest
+) AND NOT EXISTS (SELECT 1 FROM altered WHERE {_same("now", "altered", key)})"""
+    return f"""SELECT {_listed([*names, HASH, SEQUENCE, DELETED])} FROM staged
+WHERE NOT EXISTS (SELECT 1 FROM ({repeated}) AS repeated WHERE {_same("staged", "repeated", key)})"""
+
+
+def _vanished(key: Sequence[str], sequence: int) -> str:
+    """A tombstone for each key that was landed last with rows, and is not among the staged ones."""
+    columns = [f"latest.{name} AS {name}" for name in key]
+    columns += [f"'' AS {HASH}", f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"TRUE AS {DELETED}"]
+    staged = f"SELECT 1 FROM staged WHERE {_same('latest', 'staged', key)}"
+    return f"SELECT {_listed(columns)} FROM latest WHERE greatest <> '' AND NOT EXISTS ({staged})"
 
 
 _SET = f"COUNT(DISTINCT {HASH}) AS versions, MIN({HASH}) AS least, MAX({HASH}) AS greatest"

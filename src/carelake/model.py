@@ -14,6 +14,8 @@ TYPES = {  # what a column may be -> how SQL spells it. Times are UTC; money is 
     "boolean": "BOOLEAN",
     "integer": "BIGINT",
     "money": "DECIMAL(18, 2)",
+    "ratio": "DECIMAL(18, 4)",
+    "days": "DECIMAL(18, 2)",
 }
 
 

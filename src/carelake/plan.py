@@ -2,13 +2,12 @@
 
 The relations of one pass, each made of the one before:
 `arrived` (mapped and typed, untreated) -> `treated` (judged, tokens for identifiers) -> `keyed` (surrogate keys; held)
--> with the stored versions of the keys touched, what to append to `silver.<table>_versions`.
+-> what to append to `silver.<table>_versions`: see timeline.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from . import privacy, quality
 from .model import TYPES, Column, Feed, Policy, Table
@@ -91,7 +90,7 @@ def _mapped(feed: Feed, table: Table) -> str:
     time = _typed(says[table.sequence_by], "timestamp", feed.time_zone)
     columns = [f"{_typed(says[c.name], c.type, feed.time_zone)} AS {c.name}" for c in table.columns]
     unreadable = [_unreadable(c, says[c.name]) for c in table.columns if c.type != "text"] or ["''"]
-    return _select(
+    return select(
         [
             *columns,
             f"NULLIF(CONCAT_WS(';', {', '.join(unreadable)}), '') AS _unreadable",
@@ -142,7 +141,7 @@ def treated(table: Table, policy: Policy, rows: str) -> str:
     held = [c for c in table.columns if privacy.in_silver(c, policy)]
     exact = [c for c in table.columns if privacy.is_restricted(c, policy)]
     tokens = [c for c in held if privacy.is_token(c, policy)]
-    return _select(
+    return select(
         [
             *(f"{_stored(c, policy)} AS {c.name}" for c in held),
             *(f"arrived.{c.name}" for c in exact),
@@ -163,7 +162,7 @@ def _judged(table: Table, rows: str) -> str:
     reasons = ["_unreadable", *quality.broken(rules, "quarantine", "stop")]
     flags = quality.broken(rules, "warn") or ["''"]
     known = quality.broken(rules[: len(table.key)], "quarantine")  # all that is asked of a row that says it is gone
-    return _select(
+    return select(
         [
             *(c.name for c in table.columns),
             f"NULLIF(CONCAT_WS(';', {', '.join(flags)}), '') AS flags",
@@ -219,7 +218,7 @@ def _named(table: Table, policy: Policy, entity: str, rows: str) -> str:
     ids = [_stored(c, policy) for c in columns]
     tokens = (_token_of(c) for c in columns if privacy.is_token(c, policy))
     what = [f"DISTINCT '{entity}' AS entity", "arrived.source_system", f"{_source_id(ids)} AS source_id"]
-    return _select(what, f"({rows}) AS arrived", *tokens)
+    return select(what, f"({rows}) AS arrived", *tokens)
 
 
 def _source_id(named: Sequence[str]) -> str:
@@ -241,7 +240,7 @@ def keyed(table: Table, policy: Policy, rows: str) -> str:
     rest = [c.name for c in table.columns if privacy.in_silver(c, policy) or privacy.is_restricted(c, policy)]
     rest += ["flags", "quarantine_reasons", "is_deleted", TOMBSTONE, SOURCE_TIME, LOAD, *_hashes(table)]
     treatment = f"(\n{treated(table, policy, rows)}\n) AS treated"
-    return _select([*keys, *(f"treated.{name}" for name in rest)], treatment, *joins)
+    return select([*keys, *(f"treated.{name}" for name in rest)], treatment, *joins)
 
 
 def crowded(table: Table) -> str:
@@ -257,7 +256,7 @@ def uncrowded(table: Table, columns: Sequence[str]) -> str:
     same = " AND ".join(f"keyed.{name} = crowded.{name}" for name in (table.own_key, SOURCE_TIME, LOAD))
     tied = f"RANK() OVER (PARTITION BY {place} ORDER BY keyed.{table.tie_breaker} DESC)" if table.tie_breaker else "1"
     twin = f"ROW_NUMBER() OVER (PARTITION BY {place}, keyed.{ROW_HASH} ORDER BY keyed.source_system)"
-    ranked = _select(
+    ranked = select(
         [
             *(f"keyed.{name}" for name in columns),
             f"NOT crowded.{LOAD} IS NULL AS is_crowded",
@@ -271,7 +270,7 @@ def uncrowded(table: Table, columns: Sequence[str]) -> str:
         f"CASE WHEN is_crowded AND MIN({ROW_HASH}) {over} <> MAX({ROW_HASH}) {over} THEN 'ambiguous_version'"
         " ELSE quarantine_reasons END AS quarantine_reasons"
     )
-    kept = _select([reasons if name == "quarantine_reasons" else name for name in columns], f"({ranked}) AS ranked")
+    kept = select([reasons if name == "quarantine_reasons" else name for name in columns], f"({ranked}) AS ranked")
     return f"{kept}\nWHERE NOT is_crowded OR (tie = 1 AND twin = 1)"
 
 
@@ -283,174 +282,6 @@ def vanished(table: Table) -> str:
     return f"SELECT * FROM keyed WHERE NOT ({TOMBSTONE} AND EXISTS ({seen}))"
 
 
-# --- versions --------------------------------------------------------------------------------------------------------
-
-_OLD = ("valid_from", "valid_to", "is_current", "is_change", "inserted_date", "modified_date")
-
-
-def identity(table: Table) -> tuple[str, ...]:
-    """The columns that tell one version from every other."""
-    return (table.own_key, LOAD, SOURCE_TIME)
-
-
-def standing(table: Table, policy: Policy, stored: str) -> str:
-    """The versions that stand, of the relation that stores all their revisions."""
-    same = " AND ".join(f"revised.{name} = known.{name}" for name in identity(table))
-    listed = ", ".join(identity(table))
-    return f"""{_select([f"known.{name}" for name in stored_columns(table, policy)], f"{stored} AS known")}
-LEFT JOIN (
-    SELECT {listed}, MAX({REVISION}) AS latest FROM {stored} AS revision WHERE {REVISION} > 0 GROUP BY {listed}
-) AS revised ON {same}
-WHERE NOT known.{GONE} AND (revised.latest IS NULL OR revised.latest = known.{REVISION})"""
-
-
-def settled(table: Table, policy: Policy, stored: str) -> str:
-    """The versions that stand, each as if it had been written once."""
-    columns = [f"CAST(0 AS BIGINT) AS {n}" if n == REVISION else n for n in stored_columns(table, policy)]
-    return _select(columns, f"(\n{standing(table, policy, stored)}\n) AS standing")
-
-
-def several(table: Table) -> str:
-    """Keys with more than one version among `keyed` and what is stored: the others need no windows."""
-    key = table.own_key
-    new = f"SELECT {key} FROM keyed WHERE quarantine_reasons IS NULL AND NOT {key} IS NULL"
-    old = f"SELECT known.{key} FROM silver.{table.name}_versions AS known WHERE known.{key} IN ({new})"
-    return f"SELECT {key} FROM ({new} UNION ALL {old}) AS version GROUP BY {key} HAVING COUNT(*) > 1"
-
-
-def first_versions(table: Table, policy: Policy, now: datetime) -> str:
-    """What to append for the keys that have one version: those of which nothing was known."""
-    at = _instant(now)
-    computed = {
-        "valid_from": SOURCE_TIME,
-        "valid_to": "CAST(NULL AS TIMESTAMPTZ)",
-        "is_current": "NOT is_deleted",
-        "is_change": "TRUE",
-        "inserted_date": at,
-        "modified_date": at,
-        REVISION: "CAST(0 AS BIGINT)",
-        GONE: "FALSE",
-    }
-    columns = [f"{computed[n]} AS {n}" if n in computed else n for n in stored_columns(table, policy)]
-    key = table.own_key
-    alone = f"NOT {key} IS NULL AND NOT {key} IN (SELECT {key} FROM several)"
-    return _select(columns, f"keyed\nWHERE quarantine_reasons IS NULL AND {alone}")
-
-
-def _crowd(table: Table, policy: Policy) -> str:
-    """Every version, new and stored, of the keys that have several."""
-    told = [name for name in stored_columns(table, policy) if name not in {*_OLD, REVISION, GONE}]
-    crowd = f"{table.own_key} IN (SELECT {table.own_key} FROM several)"
-    new = _select(
-        [*told, "TRUE AS is_new", *(f"CAST(NULL AS {TIMELINE[name]}) AS old_{name}" for name in _OLD)],
-        f"keyed\nWHERE quarantine_reasons IS NULL AND {crowd}",
-    )
-    old = _select(
-        [*(f"known.{name}" for name in told), "FALSE AS is_new", *(f"known.{name} AS old_{name}" for name in _OLD)],
-        f"(\n{standing(table, policy, f'silver.{table.name}_versions')}\n) AS known\nWHERE known.{crowd}",
-    )
-    return f"{new}\nUNION ALL\n{old}"
-
-
-def recomputed_versions(table: Table, policy: Policy, now: datetime, revision: int) -> str:
-    """What to append for the keys that have several versions: new ones, and those whose place in the timeline changes.
-
-    A tombstone is seen, not told: it stands behind all that was landed before it, and ends a life of the key. What is
-    landed after it is the next life, and begins no earlier, however old its source times are. Within a life versions
-    stand in the order (source time, load).
-    """
-    told = [name for name in stored_columns(table, policy) if name not in {*_OLD, REVISION, GONE}]
-    kept = ", ".join([*told, "is_new", *(f"old_{name}" for name in _OLD)])
-    key, changes = table.own_key, TRACKED if table.track else ROW_HASH
-    by_load = f"OVER (PARTITION BY {key} ORDER BY {LOAD}, {SOURCE_TIME} ROWS UNBOUNDED PRECEDING)"
-    in_order = f"ORDER BY life, {TOMBSTONE} DESC, {SOURCE_TIME}, {LOAD}"
-    in_life = f"OVER (PARTITION BY {key}, life, {TOMBSTONE} ORDER BY {SOURCE_TIME}, {LOAD})"
-    in_line = f"OVER (PARTITION BY {key}, is_gone {in_order})"
-    only_last = table.history == "scd1"
-    at = _instant(now)
-    differs = " OR ".join(
-        f"{name} IS DISTINCT FROM old_{name}" for name in ("valid_from", "valid_to", "is_current", "is_change")
-    )
-    shown = {
-        "inserted_date": f"COALESCE(old_inserted_date, {at})",
-        "modified_date": at,
-        REVISION: f"CASE WHEN is_new THEN CAST(0 AS BIGINT) ELSE CAST({revision} AS BIGINT) END",
-        GONE: "is_gone",
-    }
-    return f"""WITH crowd AS (
-    {_crowd(table, policy)}
-),
-lived AS (
-    SELECT {kept},
-        SUM(CASE WHEN {TOMBSTONE} THEN 1 ELSE 0 END) {by_load} AS life,
-        MAX(GREATEST({SOURCE_TIME}, old_valid_from)) {by_load} AS latest
-    FROM crowd
-),
-placed AS (
-    SELECT {kept}, life,
-        GREATEST({SOURCE_TIME}, old_valid_from, MAX(CASE WHEN {TOMBSTONE} THEN latest END) {by_load}) AS place
-    FROM lived
-),
-compared AS (
-    SELECT {kept}, life,
-        MAX(place) OVER (PARTITION BY {key} {in_order} ROWS UNBOUNDED PRECEDING) AS valid_from,
-        COALESCE(LAG({SOURCE_TIME}) {in_life} = {SOURCE_TIME} AND LAG({ROW_HASH}) {in_life} = {ROW_HASH}, FALSE)
-            AS is_gone
-    FROM placed
-),
-followed AS (
-    SELECT {kept}, valid_from, is_gone,
-        CASE WHEN NOT is_gone THEN LEAD(valid_from) {in_line} END AS next_from,
-        LAG({changes}) {in_line} AS told_before
-    FROM compared
-),
-timeline AS (
-    SELECT {kept}, valid_from, next_from AS valid_to,
-        next_from IS NULL AND NOT is_deleted AS is_current,
-        {"TRUE" if only_last else f"told_before IS DISTINCT FROM {changes}"} AS is_change,
-        is_gone{" OR NOT next_from IS NULL" if only_last else ""} AS is_gone
-    FROM followed
-)
-{_select([f"{shown[n]} AS {n}" if n in shown else n for n in stored_columns(table, policy)], "timeline")}
-WHERE (is_new AND NOT is_gone) OR (NOT is_new AND (is_gone OR {differs}))"""
-
-
-def _instant(now: datetime) -> str:
-    return f"CAST('{now.isoformat()}' AS TIMESTAMPTZ)"
-
-
-# --- what people see -------------------------------------------------------------------------------------------------
-
-
-def seen(table: Table, policy: Policy, stored: str, held: str) -> dict[str, str]:
-    """Name of a view of silver -> its SELECT over the relations that store its versions and its quarantine."""
-    versions = f"(\n{standing(table, policy, stored)}\n) AS version"
-    told = [name for name in stored_columns(table, policy) if name not in {*TIMELINE, TRACKED}]
-    current = [*told, *SHOWN]
-    # A row held back is not shown beside the good one of its key, nor once its key is gone; if it came again, it is.
-    last = f"version.{table.own_key} = held.{table.own_key} AND version.valid_to IS NULL"
-    known = f"SELECT 1 FROM {versions} WHERE {last} AND (version.is_current OR version.{LOAD} >= held.{LOAD})"
-    place = f"ROW_NUMBER() OVER (PARTITION BY {table.own_key} ORDER BY {SOURCE_TIME} DESC, {LOAD} DESC)"
-    trusted = _select([*current, "FALSE AS is_quarantined", "CAST(NULL AS TEXT) AS quarantine_reasons"], versions)
-    never = {
-        "valid_from": SOURCE_TIME,
-        "valid_to": "CAST(NULL AS TIMESTAMPTZ)",
-        "is_current": "FALSE",
-        "inserted_date": "quarantined_at",
-        "modified_date": "quarantined_at",
-    }
-    shown = [f"{never[name]} AS {name}" if name in never else name for name in current]
-    waiting = _select(
-        [*shown, "TRUE AS is_quarantined", "quarantine_reasons"],
-        f"(SELECT {', '.join(quarantine_columns(table, policy))}, {place} AS place FROM {held} AS waiting) AS held",
-    )
-    return {
-        table.name: f"{_select(current, versions)}\nWHERE is_current",
-        f"{table.name}_history": _select([*told, *(name for name in TIMELINE if name not in HIDDEN)], versions),
-        f"{table.name}_all": f"{trusted}\nWHERE is_current\nUNION ALL\n{waiting}\n"
-        f"WHERE {table.own_key} IS NULL OR (place = 1 AND NOT EXISTS ({known}))",
-    }
-
-
-def _select(columns: Sequence[str], source: str, *joins: str) -> str:
+def select(columns: Sequence[str], source: str, *joins: str) -> str:
+    """A SELECT, a column a line."""
     return "\n".join(["SELECT", "    " + ",\n    ".join(columns), f"FROM {source}", *joins])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sqlglot import exp
+
 from .model import Rule, Table
 
 DAY = "_lake_as_of"  # the day of the load that brought the row stands beside it, so that a rerun judges alike
@@ -17,7 +19,7 @@ def rules_of(table: Table) -> tuple[Rule, ...]:
             must = f"NOT {column.name} IS NULL"
             implied.append(Rule(f"{column.name}_present", must, "it is required", "quarantine"))
         if column.one_of:
-            allowed = ", ".join(f"'{value}'" for value in column.one_of)
+            allowed = ", ".join(exp.Literal.string(value).sql("duckdb") for value in column.one_of)
             implied.append(
                 Rule(f"{column.name}_known", f"{column.name} IN ({allowed})", "the list is closed", "quarantine")
             )

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import bronze, plan, quality
+from . import bronze, plan, quality, timeline
 from .engine import Engine
 from .errors import RuleBroken
 from .ledger import Ledger, Load
@@ -58,7 +58,7 @@ def define(engine: Engine, declared: Declarations) -> None:
     for table in declared.tables.values():
         stored = f"silver.{table.name}_versions"
         if engine.version(stored) is not None:
-            for name, select in plan.seen(table, declared.policy, stored, f"quarantine.{table.name}").items():
+            for name, select in timeline.seen(table, declared.policy, stored, f"quarantine.{table.name}").items():
                 engine.define(f"silver.{name}", select)
 
 
@@ -250,10 +250,10 @@ def _marks(table: Table, loads: Sequence[Load]) -> dict[str, int]:
 def _version(at: Refinery, table: Table, marks: Mapping[str, int]) -> None:
     """Recompute the timeline of every key touched, and commit it with the marks of the loads it came from."""
     stored = f"silver.{table.name}_versions"
-    change = plan.first_versions(table, at.policy, at.now)
-    if at.engine.hold("several", plan.several(table)):
+    change = timeline.first_versions(table, at.policy, at.now)
+    if at.engine.hold("several", timeline.several(table)):
         last = at.engine.ask(f"SELECT COALESCE(MAX({plan.REVISION}), 0) AS revision FROM {stored}").to_pylist()[0]
-        again = plan.recomputed_versions(table, at.policy, at.now, last["revision"] + 1)
+        again = timeline.recomputed_versions(table, at.policy, at.now, last["revision"] + 1)
         change = f"{change}\nUNION ALL\nSELECT * FROM (\n{again}\n) AS recomputed"
     at.engine.append(stored, change, marks)
     at.engine.let_go("several")
@@ -265,4 +265,4 @@ def _settle(at: Refinery, table: Table) -> None:
     count = f"SELECT COUNT(*) AS n, COUNT(CASE WHEN {plan.REVISION} > 0 THEN 1 END) AS revised FROM {stored}"
     (rows,) = at.engine.ask(count).to_pylist()
     if rows["revised"] > max(rows["n"] * REVISED_SHARE, REVISED_ROWS):
-        at.engine.replace(stored, plan.settled(table, at.policy, stored))
+        at.engine.replace(stored, timeline.settled(table, at.policy, stored))

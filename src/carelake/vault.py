@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -89,16 +90,24 @@ class Vault:
         self.engine.hold("key_of", both)
         self.engine.let_go("wanted", "unkeyed")
 
+    def _tokens(self, new: pa.Table) -> list[str]:
+        """A token for each new value. Sixty bits meet rarely, and must not: neither one another nor older ones."""
+        pairs = list(zip(new["kind"].to_pylist(), new["lookup"].to_pylist(), strict=True))
+        tokens = _told_apart(pairs, set())
+        self.engine.lend("chosen", pa.table({"token": pa.array(tokens, pa.string())}))
+        met = self.engine.ask("SELECT token FROM vault.token WHERE token IN (SELECT token FROM chosen)")
+        self.engine.let_go("chosen")
+        return _told_apart(pairs, set(met["token"].to_pylist())) if met.num_rows else tokens
+
+    def _sealed(self, system: str, kind: str, original: str, token: str) -> bytes:
+        """The original, encrypted. Bound to its place: a row or column swapped does not open."""
+        nonce = os.urandom(12)
+        return nonce + self.sealing.encrypt(nonce, original.encode(), f"{system}\x1f{kind}\x1f{token}".encode())
+
     def _minted(self, new: pa.Table, now: datetime) -> pa.Table:
-        taken: set[str] = set()
-        tokens, sealed = [], []
-        for batch in new.to_batches(100_000):
-            for system, kind, original, lookup in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                token = _token(kind, lookup, taken)
-                tokens.append(token)
-                nonce = os.urandom(12)
-                bound = f"{system}\x1f{kind}\x1f{token}".encode()  # a row or column swapped does not open
-                sealed.append(nonce + self.sealing.encrypt(nonce, original.encode(), bound))
+        tokens = self._tokens(new)
+        systems, kinds, originals = (new[name].to_pylist() for name in ("source_system", "kind", "stands_for"))
+        sealed = [self._sealed(*each) for each in zip(systems, kinds, originals, tokens, strict=True)]
         size = new.num_rows
         return pa.table(
             {
@@ -109,6 +118,10 @@ class Vault:
                 "minted_at": pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), size),
             }
         )
+
+
+def _told_apart(pairs: Sequence[tuple[str, str]], taken: set[str]) -> list[str]:
+    return [_token(kind, lookup, taken) for kind, lookup in pairs]
 
 
 def _token(kind: str, lookup: str, taken: set[str]) -> str:

@@ -21,7 +21,7 @@ from deltalake import DeltaTable
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from .. import declare, plan
+from .. import declare, timeline
 from ..engine.duck import SESSION, exists, view_of
 from ..errors import QuestionFailed, QuestionRefused, choose
 from ..lake import ZONES, root
@@ -135,7 +135,7 @@ class _Shown:
     def _silver(self, table: Table, view: str) -> str:
         stored, held = f"silver.{table.name}_versions", f"quarantine.{table.name}"
         relations = [f"({self._stored(name, self.released.get(name))})" for name in (stored, held)]
-        selects = plan.seen(table, self.declared.policy, *relations)
+        selects = timeline.seen(table, self.declared.policy, *relations)
         return selects[view]
 
     def _stored(self, name: str, version: int | None) -> str:

@@ -16,8 +16,9 @@ from ..errors import SourceWatermarkUnfit
 from ..model import Feed
 from . import Delivery, Progress, Unfinished, sql_query, sql_watermark
 from .sql_catalogue import relation
+from .sql_connect import connected
 from .sql_contract import check_columns, check_schema
-from .sql_database import at_one_moment, connected
+from .sql_database import at_one_moment
 from .sql_extraction import PARTITIONS, Extraction, boundary, inside, rows
 from .sql_query import Range
 from .sql_types import Stored, reading
@@ -64,13 +65,13 @@ def _windowed(extraction: Extraction, progress: Progress, now: datetime, everyth
         return extraction
     try:
         window = _bounds(extraction, column, progress, now)
+        if progress.unfinished:  # its ranges share one bound: what came later waits for the next extraction
+            window = replace(window, high=progress.unfinished.watermark_to)
         watermark = sql_watermark.latest(window.kind, window.high, progress.watermark)
-        begun = progress.unfinished.watermark_to if progress.unfinished else None
-        window = replace(window, high=begun or window.high)
     except Unreadable as wanted:
         fix = f"It takes {wanted}. Mend the feed's watermark or lookback, or declare `load: full`."
         raise SourceWatermarkUnfit(f"{extraction.who}: the watermark '{column.name}' cannot be used.", fix) from None
-    return replace(extraction, window=None if everything else window, watermark=begun or watermark)
+    return replace(extraction, window=None if everything else window, watermark=watermark)
 
 
 def _bounds(extraction: Extraction, column: Stored, progress: Progress, now: datetime) -> Window:

@@ -1,0 +1,201 @@
+"""Versions -> the SELECTs that place them in time, and those through which people see them. Pure.
+
+All versions of a table are rows of `silver.<table>_versions`, and rows are only ever appended to it. A version whose
+interval changes is appended again with a higher revision, which stands for the lower ones.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from .model import Policy, Table
+from .plan import (
+    GONE,
+    HIDDEN,
+    LOAD,
+    REVISION,
+    ROW_HASH,
+    SHOWN,
+    SOURCE_TIME,
+    TIMELINE,
+    TOMBSTONE,
+    TRACKED,
+    quarantine_columns,
+    select,
+    stored_columns,
+)
+
+_OLD = ("valid_from", "valid_to", "is_current", "is_change", "inserted_date", "modified_date")
+
+
+def identity(table: Table) -> tuple[str, ...]:
+    """The columns that tell one version from every other."""
+    return (table.own_key, LOAD, SOURCE_TIME)
+
+
+def standing(table: Table, policy: Policy, stored: str) -> str:
+    """The versions that stand, of the relation that stores all their revisions."""
+    same = " AND ".join(f"revised.{name} = known.{name}" for name in identity(table))
+    listed = ", ".join(identity(table))
+    return f"""{select([f"known.{name}" for name in stored_columns(table, policy)], f"{stored} AS known")}
+LEFT JOIN (
+    SELECT {listed}, MAX({REVISION}) AS latest FROM {stored} AS revision WHERE {REVISION} > 0 GROUP BY {listed}
+) AS revised ON {same}
+WHERE NOT known.{GONE} AND (revised.latest IS NULL OR revised.latest = known.{REVISION})"""
+
+
+def settled(table: Table, policy: Policy, stored: str) -> str:
+    """The versions that stand, each as if it had been written once."""
+    columns = [f"CAST(0 AS BIGINT) AS {n}" if n == REVISION else n for n in stored_columns(table, policy)]
+    return select(columns, f"(\n{standing(table, policy, stored)}\n) AS standing")
+
+
+def several(table: Table) -> str:
+    """Keys with more than one version among `keyed` and what is stored: the others need no windows."""
+    key = table.own_key
+    new = f"SELECT {key} FROM keyed WHERE quarantine_reasons IS NULL AND NOT {key} IS NULL"
+    old = f"SELECT known.{key} FROM silver.{table.name}_versions AS known WHERE known.{key} IN ({new})"
+    return f"SELECT {key} FROM ({new} UNION ALL {old}) AS version GROUP BY {key} HAVING COUNT(*) > 1"
+
+
+def first_versions(table: Table, policy: Policy, now: datetime) -> str:
+    """What to append for the keys that have one version: those of which nothing was known."""
+    at = _instant(now)
+    computed = {
+        "valid_from": SOURCE_TIME,
+        "valid_to": "CAST(NULL AS TIMESTAMPTZ)",
+        "is_current": "NOT is_deleted",
+        "is_change": "TRUE",
+        "inserted_date": at,
+        "modified_date": at,
+        REVISION: "CAST(0 AS BIGINT)",
+        GONE: "FALSE",
+    }
+    columns = [f"{computed[n]} AS {n}" if n in computed else n for n in stored_columns(table, policy)]
+    key = table.own_key
+    alone = f"NOT {key} IS NULL AND NOT {key} IN (SELECT {key} FROM several)"
+    return select(columns, f"keyed\nWHERE quarantine_reasons IS NULL AND {alone}")
+
+
+def _crowd(table: Table, policy: Policy) -> str:
+    """Every version, new and stored, of the keys that have several."""
+    told = [name for name in stored_columns(table, policy) if name not in {*_OLD, REVISION, GONE}]
+    crowd = f"{table.own_key} IN (SELECT {table.own_key} FROM several)"
+    new = select(
+        [*told, "TRUE AS is_new", *(f"CAST(NULL AS {TIMELINE[name]}) AS old_{name}" for name in _OLD)],
+        f"keyed\nWHERE quarantine_reasons IS NULL AND {crowd}",
+    )
+    old = select(
+        [*(f"known.{name}" for name in told), "FALSE AS is_new", *(f"known.{name} AS old_{name}" for name in _OLD)],
+        f"(\n{standing(table, policy, f'silver.{table.name}_versions')}\n) AS known\nWHERE known.{crowd}",
+    )
+    return f"{new}\nUNION ALL\n{old}"
+
+
+def recomputed_versions(table: Table, policy: Policy, now: datetime, revision: int) -> str:
+    """What to append for the keys that have several versions: new ones, and those whose place in the timeline changes.
+
+    A tombstone is seen, not told: it stands behind all that was landed before it, and ends a life of the key. What is
+    landed after it is the next life, and begins no earlier, however old its source times are. Within a life versions
+    stand in the order (source time, load).
+    """
+    told = [name for name in stored_columns(table, policy) if name not in {*_OLD, REVISION, GONE}]
+    kept = ", ".join([*told, "is_new", *(f"old_{name}" for name in _OLD)])
+    at = _instant(now)
+    shown = {
+        "inserted_date": f"COALESCE(old_inserted_date, {at})",
+        "modified_date": at,
+        REVISION: f"CASE WHEN is_new THEN CAST(0 AS BIGINT) ELSE CAST({revision} AS BIGINT) END",
+        GONE: "is_gone",
+    }
+    moved = ("valid_from", "valid_to", "is_current", "is_change")
+    differs = " OR ".join(f"{name} IS DISTINCT FROM old_{name}" for name in moved)
+    return f"""WITH crowd AS (
+    {_crowd(table, policy)}
+),
+{_placed(table, kept)},
+{_followed(table, kept)}
+{select([f"{shown[n]} AS {n}" if n in shown else n for n in stored_columns(table, policy)], "timeline")}
+WHERE (is_new AND NOT is_gone) OR (NOT is_new AND (is_gone OR {differs}))"""
+
+
+def _in_order() -> str:
+    return f"ORDER BY life, {TOMBSTONE} DESC, {SOURCE_TIME}, {LOAD}"
+
+
+def _placed(table: Table, kept: str) -> str:
+    """CTEs: to which life of its key each version of `crowd` belongs, and from when it is valid."""
+    by_load = f"OVER (PARTITION BY {table.own_key} ORDER BY {LOAD}, {SOURCE_TIME} ROWS UNBOUNDED PRECEDING)"
+    in_line = f"OVER (PARTITION BY {table.own_key} {_in_order()} ROWS UNBOUNDED PRECEDING)"
+    in_life = f"OVER (PARTITION BY {table.own_key}, life, {TOMBSTONE} ORDER BY {SOURCE_TIME}, {LOAD})"
+    return f"""lived AS (
+    SELECT {kept},
+        SUM(CASE WHEN {TOMBSTONE} THEN 1 ELSE 0 END) {by_load} AS life,
+        MAX(GREATEST({SOURCE_TIME}, old_valid_from)) {by_load} AS latest
+    FROM crowd
+),
+placed AS (
+    SELECT {kept}, life,
+        GREATEST({SOURCE_TIME}, old_valid_from, MAX(CASE WHEN {TOMBSTONE} THEN latest END) {by_load}) AS place
+    FROM lived
+),
+compared AS (
+    SELECT {kept}, life,
+        MAX(place) {in_line} AS valid_from,
+        COALESCE(LAG({SOURCE_TIME}) {in_life} = {SOURCE_TIME} AND LAG({ROW_HASH}) {in_life} = {ROW_HASH}, FALSE)
+            AS is_gone
+    FROM placed
+)"""
+
+
+def _followed(table: Table, kept: str) -> str:
+    """CTEs: until when each version is valid, and whether it tells anything new."""
+    in_line = f"OVER (PARTITION BY {table.own_key}, is_gone {_in_order()})"
+    changes, only_last = TRACKED if table.track else ROW_HASH, table.history == "scd1"
+    return f"""followed AS (
+    SELECT {kept}, valid_from, is_gone,
+        CASE WHEN NOT is_gone THEN LEAD(valid_from) {in_line} END AS next_from,
+        LAG({changes}) {in_line} AS told_before
+    FROM compared
+),
+timeline AS (
+    SELECT {kept}, valid_from, next_from AS valid_to,
+        next_from IS NULL AND NOT is_deleted AS is_current,
+        {"TRUE" if only_last else f"told_before IS DISTINCT FROM {changes}"} AS is_change,
+        is_gone{" OR NOT next_from IS NULL" if only_last else ""} AS is_gone
+    FROM followed
+)"""
+
+
+def _instant(now: datetime) -> str:
+    return f"CAST('{now.isoformat()}' AS TIMESTAMPTZ)"
+
+
+def seen(table: Table, policy: Policy, stored: str, held: str) -> dict[str, str]:
+    """Name of a view of silver -> its SELECT over the relations that store its versions and its quarantine."""
+    versions = f"(\n{standing(table, policy, stored)}\n) AS version"
+    told = [name for name in stored_columns(table, policy) if name not in {*TIMELINE, TRACKED}]
+    current = [*told, *SHOWN]
+    # A row held back is not shown beside the good one of its key, nor once its key is gone; if it came again, it is.
+    last = f"version.{table.own_key} = held.{table.own_key} AND version.valid_to IS NULL"
+    known = f"SELECT 1 FROM {versions} WHERE {last} AND (version.is_current OR version.{LOAD} >= held.{LOAD})"
+    place = f"ROW_NUMBER() OVER (PARTITION BY {table.own_key} ORDER BY {SOURCE_TIME} DESC, {LOAD} DESC)"
+    trusted = select([*current, "FALSE AS is_quarantined", "CAST(NULL AS TEXT) AS quarantine_reasons"], versions)
+    never = {
+        "valid_from": SOURCE_TIME,
+        "valid_to": "CAST(NULL AS TIMESTAMPTZ)",
+        "is_current": "FALSE",
+        "inserted_date": "quarantined_at",
+        "modified_date": "quarantined_at",
+    }
+    shown = [f"{never[name]} AS {name}" if name in never else name for name in current]
+    waiting = select(
+        [*shown, "TRUE AS is_quarantined", "quarantine_reasons"],
+        f"(SELECT {', '.join(quarantine_columns(table, policy))}, {place} AS place FROM {held} AS waiting) AS held",
+    )
+    return {
+        table.name: f"{select(current, versions)}\nWHERE is_current",
+        f"{table.name}_history": select([*told, *(name for name in TIMELINE if name not in HIDDEN)], versions),
+        f"{table.name}_all": f"{trusted}\nWHERE is_current\nUNION ALL\n{waiting}\n"
+        f"WHERE {table.own_key} IS NULL OR (place = 1 AND NOT EXISTS ({known}))",
+    }
