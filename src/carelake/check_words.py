@@ -32,7 +32,7 @@ MAY_HAVE = {
         "types", "delete_when", "wanted", "control", "time_zone", "active", "archive",
     },
     "control": {"rows", "sum"},
-    "mart": {"kpi", "recompute_by"},
+    "mart": {"kpi"},
     "column of a mart": {"type"},
     "lake": {"roots", "engine", "as_of", "rules", "settings"},
     "roots": {"lake", "originals", "restricted"},

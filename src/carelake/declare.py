@@ -265,7 +265,6 @@ def _mart(page: Page, select: str) -> Mart:
         columns=columns,
         kpi=page.part("kpi").get("value"),
         unit=page.part("kpi").get("unit", ""),
-        recompute_by=page.says.get("recompute_by"),
     )
 
 

@@ -102,7 +102,6 @@ class Mart:
     columns: tuple[Column, ...]
     kpi: str | None = None  # the column that holds the figure, if the mart is a KPI
     unit: str = ""  # of that figure
-    recompute_by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,8 @@ def seen(table: Table, policy: Policy, stored: str, held: str) -> dict[str, str]
     # A row held back is not shown beside the good one of its key, nor once its key is gone; if it came again, it is.
     last = f"version.{table.own_key} = held.{table.own_key} AND version.valid_to IS NULL"
     known = f"SELECT 1 FROM {versions} WHERE {last} AND (version.is_current OR version.{LOAD} >= held.{LOAD})"
-    place = f"ROW_NUMBER() OVER (PARTITION BY {table.own_key} ORDER BY {SOURCE_TIME} DESC, {LOAD} DESC)"
+    latest = ", ".join([f"{SOURCE_TIME} DESC", f"{LOAD} DESC", *told])  # of ambiguous ones always the same
+    place = f"ROW_NUMBER() OVER (PARTITION BY {table.own_key} ORDER BY {latest})"
     trusted = select([*current, "FALSE AS is_quarantined", "CAST(NULL AS TEXT) AS quarantine_reasons"], versions)
     never = {
         "valid_from": SOURCE_TIME,
