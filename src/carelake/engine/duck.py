@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -223,7 +224,7 @@ def view_of(delta: DeltaTable) -> str:
     columns = ", ".join(_name(field.name) for field in typed)
     nothing = ", ".join(f"CAST(NULL AS {_duck_type(field.type)}) AS {_name(field.name)}" for field in typed)
     empty = f"SELECT {nothing} WHERE FALSE"
-    files = delta.file_uris()
+    files = [unquote(uri) for uri in delta.file_uris()]  # they come as URLs: a blank is %20
     if not files:
         return empty
     return f"SELECT {columns} FROM ({empty} UNION ALL BY NAME SELECT * FROM {_parquet(files)})"
