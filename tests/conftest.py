@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from servers import mariadb, mariadb_source, postgres, postgres_source, source, sqlite_source
+from small_lake import small, small_origin
 from sql_engines import duck_sql, spark_sql, sql_engine
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     "mariadb_source",
     "postgres",
     "postgres_source",
+    "small",
+    "small_origin",
     "source",
     "spark_sql",
     "sql_engine",

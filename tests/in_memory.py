@@ -105,4 +105,5 @@ class InMemory:
 
 
 def _written(upper: datetime | None) -> str | None:
-    return upper.astimezone(UTC).replace(tzinfo=None).isoformat(" ") if upper else None
+    """As a source writes it: on its own clock, without a zone."""
+    return upper.replace(tzinfo=None).isoformat(" ") if upper else None

@@ -144,31 +144,33 @@ RUN = """
 import os, sys
 from datetime import datetime
 from carelake.serve import cli
+from carelake.source import sql
+sql.read.__kwdefaults__["range_rows"] = 60  # so that a first load of 150 rows is cut into three
 now = datetime.fromisoformat(sys.argv[1])
-cli._now = lambda: now  # the clock is the only thing that is not as it always is
+cli._now = lambda: now
 {before}
 sys.argv = ["carelake", "-p", sys.argv[2], "run"]
 cli.main()
 """
 # Dies at one of the moments that matter, before or after each commit and each change of a folder's name: at the n-th of
-# them, or at the first one of a name, such as `before silver.patient_versions`.
+# them, or at the first one of a name: `before silver.patient_versions`, `after making gold.dim_date`, `before replace`.
 DIES = """
 import atexit, functools, itertools, shutil, signal
 from carelake.engine import duck
 count, wanted = itertools.count(1), {moment!r}
-def deadly(verb):
+def deadly(verb, word=""):
     @functools.wraps(verb)
     def moments(*given, **more):
-        pass_by(f"before {{more.get('name', verb.__name__)}}")
+        pass_by(f"before {{word}}{{more.get('name', verb.__name__)}}")
         done = verb(*given, **more)
-        pass_by(f"after {{more.get('name', verb.__name__)}}")
+        pass_by(f"after {{word}}{{more.get('name', verb.__name__)}}")
         return done
     return moments
 def pass_by(name):
     if wanted in (next(count), name):
         os.kill(os.getpid(), signal.SIGKILL)
 duck.write_deltalake = deadly(duck.write_deltalake)
-duck.DeltaTable.create = deadly(duck.DeltaTable.create)
+duck.DeltaTable.create = deadly(duck.DeltaTable.create, "making ")
 os.replace = deadly(os.replace)
 atexit.register(lambda: print("moments", next(count) - 1))
 """
@@ -211,7 +213,7 @@ def killed_after(hospital: Hospital, now: datetime, seconds: float) -> bool:
 
 # --- what a lake holds -----------------------------------------------------------------------------------------------
 
-PASSING = {"run_id", "seconds", "started_at", "sealed", "bytes", "parts"}  # of a run, or random by intent
+PASSING = {"run_id", "seconds", "started_at", "sealed", "bytes", "parts", "part_of"}  # of a run, or random by intent
 Held = Mapping[str, Counter[tuple[tuple[str, Any], ...]]]
 
 

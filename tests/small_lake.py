@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from carelake import pipeline, project
+import pytest
+
+from carelake import declare, pipeline, project
 from carelake.pipeline import Run, Step
 from carelake.serve import door
 
@@ -28,7 +31,7 @@ PatientID FirstName LastName MiddleName SSN         PhoneNumber Gender DOB      
 P1        Ada       Byron    K          111-11-1111 555-0101    F      1980-12-10 '1 Elm, Springfield, IL 62701' 2024-01-01
 P2        Max       Planck   L          222-22-2222 555-0102    M      1958-04-23 '2 Oak, Austin, TX 73301'      2024-01-02
 P3        Lise      Meitner  H          333-33-3333 555-0103    F      1978-11-07 '3 Fir, Boston, MA 02101'      2024-01-03
-"""
+"""  # noqa: E501
 DEPARTMENTS = """
 DeptID Name
 D1     Cardiology
@@ -51,14 +54,16 @@ T1            E1          P1        V1         D1     2024-10-01 2024-10-01  202
 T2            E1          P1        V1         D1     2024-10-01 2024-10-02  2024-10-20 Routine   20.005 Co-pay     0          C2      Y1      97099         I10     Commercial     M1         R1         2024-10-02 2024-10-03
 T3            E2          P2        V2         D2     2024-10-05 2024-10-05  2024-11-01 Emergency 300.00 Medicare   150.50     C3      Y2      34830         E11.9   Medicare       M2         R2         2024-10-05 2024-10-06
 T4            E3          P3        V1         D1     2024-10-09 2024-10-09  2024-11-01 Routine   50.00  Co-pay     50.00      C4      Y1      97099         I10     Commercial     M3         R3         2024-10-09 2024-10-10
-"""
+"""  # noqa: E501
 CLAIMS = """ClaimID,TransactionID,PatientID,EncounterID,ProviderID,DeptID,ServiceDate,ClaimDate,PayorID,ClaimAmount,\
 PaidAmount,ClaimStatus,PayorType,Deductible,Coinsurance,Copay,InsertDate,ModifiedDate
 C1,T1,P1,E1,V1,D1,2024-10-01,2024-10-03,Y1,100.10,60.00,Paid,Commercial,10.00,5.00,1.00,2024-10-03,2024-10-20
 C3,T3,P2,E2,V2,D2,2024-10-05,2024-10-07,Y2,300.00,150.50,Paid,Government,20.00,5.00,1.00,2024-10-07,2024-11-01
 """
-CODES = "Procedure Code Category,CPT Codes,Procedure Code Descriptions,Code Status\nAAA,97099,Therapy,No Change\n" \
-        "BBB,34830,Graft,No Change\n"  # fmt: skip
+CODES = """Procedure Code Category,CPT Codes,Procedure Code Descriptions,Code Status
+AAA,97099,Therapy,No Change
+BBB,34830,Graft,No Change
+"""
 ICD = "code,description,is_billable,release_year\nI10,Essential hypertension,true,2026\nE11.9,Diabetes,true,2026\n"
 TABLES = {"patients": PATIENTS, "departments": DEPARTMENTS, "providers": PROVIDERS, "encounters": ENCOUNTERS,
           "transactions": TRANSACTIONS}  # fmt: skip
@@ -79,7 +84,12 @@ feeds:
     load: full
     key: [code]
     fills: icd_code
-    columns: {icd_code: code, description: description, is_billable: is_billable, release_year: release_year, updated_at: 'NULL'}
+    columns:
+      icd_code: code
+      description: description
+      is_billable: is_billable
+      release_year: release_year
+      updated_at: 'NULL'
 """
 
 
@@ -88,7 +98,7 @@ class Small:
     """A project with its databases and landing folder, all below `folder`."""
 
     folder: Path
-    changed: dict[str, str] = field(default_factory=dict)  # in its environment
+    changed: dict[str, str] = field(default_factory=dict)  # in its environment; what is empty is not set
 
     @property
     def project(self) -> Path:
@@ -131,8 +141,6 @@ class Small:
 
     def say(self, name: str, old: str, new: str) -> None:
         """Change what the project declares; a shipped file becomes the project's own first."""
-        from carelake import declare
-
         path = self.project / name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +175,9 @@ def made(folder: Path) -> Small:
     (lake.project / "sources/icd.yml").write_text(ICD_SOURCE)
     for name, text in TABLES.items():
         lake.sql(*_filled(name, text))
-    lake.sql(*_filled("departments", DEPARTMENTS), hospital="b")
+    lake.sql(
+        *_filled("departments", DEPARTMENTS), "ALTER TABLE departments ADD COLUMN Beds INTEGER DEFAULT 12", hospital="b"
+    )
     lake.put("claims/hospital1_claims.csv", CLAIMS)
     lake.put("cptcodes/codes.csv", CODES)
     lake.put("icd/icd.csv", ICD)
@@ -183,8 +193,6 @@ def copied(origin: Small, folder: Path) -> Small:
 @lru_cache
 def cells(text: str) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a table as it stands above."""
-    import shlex
-
     header, *rows = (shlex.split(line) for line in text.strip().splitlines())
     assert all(len(row) == len(header) for row in rows)
     return header, rows
@@ -207,5 +215,29 @@ def failed(did: Run) -> dict[str, str]:
     return {f"{one.step} {one.name}": one.code for one in did.steps if one.outcome == "failed"}
 
 
-def outcomes(did: Run, names: Sequence[str]) -> list[str]:
-    return [step(did, name).outcome for name in names]
+def contents(lake: Small) -> dict[str, list[tuple[Any, ...]]]:
+    """What was made of each feed, in an order of its own, without the moments at which it was written."""
+    silver = ("patient_history", "department_history", "claim_all", "transaction_all", "encounter_all")
+    shown = {f"silver.{name}": "* EXCLUDE (inserted_date, modified_date)" for name in silver}
+    shown |= {f"gold.{name}": "*" for name in ("fact_transaction", "fact_claim", "ar_aging", "claim_status")}
+    return {name: lake.ask(f"SELECT {columns} FROM {name} ORDER BY ALL") for name, columns in shown.items()}
+
+
+def everything_said(lake: Small, did: Run | None = None) -> str:
+    """All that a run tells a person, and all that the audit tables keep."""
+    kept = [lake.ask(f"SELECT * FROM audit.{name}") for name in ("run_steps", "load_logs", "rule_results", "releases")]
+    return repr((did, kept))
+
+
+@pytest.fixture(scope="session")
+def small_origin(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """The lake after its first run, which found nothing amiss. Nobody may change it."""
+    lake = made(tmp_path_factory.mktemp("small"))
+    assert failed(lake.run(0)) == {}
+    return lake
+
+
+@pytest.fixture
+def small(small_origin: Small, tmp_path: Path) -> Small:
+    """A copy of it, to spoil."""
+    return copied(small_origin, tmp_path)

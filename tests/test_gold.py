@@ -60,7 +60,8 @@ def test_a_kpi_states_what_it_is_made_of(mart):
 
 SHARES = dict.fromkeys(["share_of_ar", "ar_over_90", "denial_rate", "collection_rate"], "DECIMAL(18,4)")
 UNNAMED = {**SHARES, "days_in_ar": "DECIMAL(18,2)"}  # no type of the declarations is theirs: the SELECT says it
-SPELLED = {"text": "VARCHAR", "date": "DATE", "boolean": "BOOLEAN", "integer": "BIGINT", "money": "DECIMAL(18,2)"}
+SPELLED = {"text": "VARCHAR", "date": "DATE", "boolean": "BOOLEAN", "integer": "BIGINT"}
+SPELLED |= {"money": "DECIMAL(18,2)", "days": "DECIMAL(18,2)", "ratio": "DECIMAL(18,4)"}
 
 
 @pytest.mark.parametrize("mart", MARTS)

@@ -70,13 +70,18 @@ def test_sql_server_is_encrypted_unless_the_url_says_otherwise() -> None:
     ("dialect", "quoted"),
     [
         ("postgres", "\"x\"\"; DROP\" > 'a''\\b'"),
-        ("sqlite", "\"x\"\"; DROP\" > 'a''\\b'"),
         ("mysql", "`x\"; DROP` > 'a''\\\\b'"),
         ("tsql", "[x\"; DROP] > N'a''\\b'"),
     ],
 )
 def test_names_and_texts_cannot_end_their_quotes(dialect: Dialect, quoted: str) -> None:
     assert sql_query.inside(dialect, Range(Stored('x"; DROP', "varchar(9)"), "a'\\b")) == quoted
+
+
+def test_sqlite_is_given_each_key_as_what_it_is() -> None:
+    given = ["7", "'7'", "2.5", "'a''b'"]
+    keys = [sql_query.inside("sqlite", Range(Stored("id", ""), one)) for one in given]
+    assert keys == ['"id" > 7', "\"id\" > '7'", '"id" > 2.5', "\"id\" > 'a''b'"]
 
 
 def test_a_number_that_is_none_is_refused_without_being_said() -> None:

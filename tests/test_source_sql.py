@@ -176,6 +176,17 @@ def test_a_big_first_load_is_cut_into_ranges_and_goes_on_where_it_was_stopped(so
     assert later.ids() == list(range(1, 12)), "the first ten lie within the lookback"
 
 
+def test_sqlite_keys_of_any_sort_are_cut_without_losing_one(sqlite_source: Source) -> None:
+    sqlite_source.run("CREATE TABLE visits (id BLOB, room int)")
+    sqlite_source.run(
+        "INSERT INTO visits VALUES (5, 1), (10, 2), ('10', 3), (2.5, 4), (x'01', 5), (x'02', 6), (NULL, 7)"
+    )
+    pulled = read(a_feed(key=("id",)), sqlite_source.url, range_rows=2)
+    assert [one.ids("room") for one in pulled] == [[1, 4, 7], [2, 3], [5, 6]]
+    again = read(a_feed(key=("id",)), sqlite_source.url, after(*pulled[:2]), range_rows=2)
+    assert [one.ids("room") for one in again] == [[5, 6]]
+
+
 def test_keys_of_text_are_cut_in_the_order_of_the_database(source: Source) -> None:
     source.run("CREATE TABLE visits (id varchar(9) PRIMARY KEY)")
     source.run("INSERT INTO visits VALUES ('a''1'), ('B\"2'), ('c;3'), ('D 4'), ('é-5')")

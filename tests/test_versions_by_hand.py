@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -205,3 +207,28 @@ def test_what_a_killed_run_left_in_bronze_is_swept_and_what_a_lost_ledger_knew_i
     with pytest.raises(LakeDamaged):
         bronze.sweep(again.bronze, again.ledger)
     assert (lake.bronze / load.folder).is_dir()
+
+
+def test_a_time_that_says_its_zone_keeps_it_and_one_that_does_not_is_the_sources_own(tmp_path):
+    source = SOURCE.replace("connection: nowhere", "connection: nowhere\ntime_zone: America/New_York")
+    pages = {"sources/one.yml": source, "silver/thing.yml": THING}
+    lake = InMemory(tmp_path / "lake", declared(tmp_path / "p", pages))
+    times = ["2026-01-01 12:00:00", "2026-01-01 12:00:00+00", "2026-01-01T12:00:00.5Z", "2026-01-01 12:00:00-08:00"]
+    rows = [thing(str(n), "A", told_at) for n, told_at in enumerate([*times, None])]
+    upper = datetime(2026, 1, 2, 9)  # as the watermark of such a source says it: New York's clock
+    lake.land("one.roll", rows, columns=COLUMNS, whole=True, seen=hours(48), upper=upper)
+    lake.refine()
+    found = lake.ask("SELECT CAST(valid_from AS TEXT) AS at FROM silver.thing ORDER BY thing_id")
+    assert [row["at"] for row in found] == [
+        "2026-01-01 17:00:00+00",
+        "2026-01-01 12:00:00+00",
+        "2026-01-01 12:00:00.5+00",
+        "2026-01-01 20:00:00+00",
+        "2026-01-02 14:00:00+00",
+    ]
+
+
+@pytest.mark.parametrize(("watermark", "at"), [("20260501", 24), ("7", 24), (None, 24), ("2026-01-01 05:00:00", 5)])
+def test_a_row_without_a_time_has_that_of_its_extraction_unless_the_watermark_is_a_time(watermark, at, lake):
+    load = replace(roll(lake, 1, thing("1", "A", None)), watermark_to=watermark)
+    assert load.upper == hours(at)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -21,13 +21,15 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from .engine import Engine
-from .errors import LakeDamaged, SourceColumnMissing, in_our_words
+from .errors import LakeDamaged, SourceColumnMissing, SourceNameTaken, in_our_words
 from .ledger import RANGE, TABLE, Ledger, Load
 from .model import Feed
-from .plan import DELETED, HASH, SEQUENCE, fingerprint
+from .plan import DELETED, SEQUENCE, fingerprint
 from .source import Delivery, Progress
 
 REJECTED = "rejected.parquet"
+OWN = "_lake_"  # how the names of columns begin that are not the source's
+HASH = "_lake_hash"  # of rows that are compared; not stored
 UNFINISHED = ".unfinished-"  # a folder of that name belongs to a run that was killed
 
 
@@ -69,14 +71,36 @@ def land(to: Landing, feed: Feed, delivery: Delivery, progress: Progress) -> Loa
 
 
 def files(root: Path, loads: Sequence[Load]) -> list[Path]:
-    """The Parquet files of `loads`."""
+    """The Parquet files of `loads`. Raises `LakeDamaged` if one is gone, or is not as long as it was when it landed."""
+    for load in loads:
+        if _bytes(root, load) != load.bytes:
+            raise _damaged(load, "are not there, or broke off")
     return [root / load.folder / name for load in loads for name in load.parts]
 
 
+def proven(root: Path, loads: Sequence[Load]) -> list[Path]:
+    """The same, byte by byte what was landed: for those who read it once, and build upon it."""
+    paths = files(root, loads)
+    for load in loads:
+        if any(_digest(root / load.folder / name) != digest for name, digest in load.parts.items()):
+            raise _damaged(load, "are not what was landed")
+    return paths
+
+
+def _bytes(root: Path, load: Load) -> int:
+    paths = (root / load.folder / name for name in load.parts)
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _damaged(load: Load, what: str) -> LakeDamaged:
+    fix = f"Bring originals/bronze/{load.folder} back from the backup; nothing was changed."
+    return LakeDamaged(f"files of the load {load.load_id} {what}.", fix)
+
+
 def sweep(root: Path, ledger: Ledger) -> int:
-    """Delete what a killed run left behind: how many folders. That is what was unfinished, and of each feed at most the
-    one load that would have come next. Raises `LakeDamaged`, and deletes nothing, if the ledger lacks more than that:
-    then it is the ledger that is wrong, on a disk not mounted or restored from a backup.
+    """Delete what a killed run left behind: how many folders. That is what was unfinished, and at most one load, the
+    one that would have come next of its feed. Raises `LakeDamaged`, and deletes nothing, if the ledger lacks more than
+    that: then it is the ledger that is wrong, on a disk not mounted or restored from a backup.
     """
     known = [Path(folder) for folder in ledger.folders()]
     last = {folder.parts[:2]: 0 for folder in known}
@@ -84,8 +108,8 @@ def sweep(root: Path, ledger: Ledger) -> int:
         last[folder.parts[:2]] = max(last[folder.parts[:2]], int(folder.name))
     found = {path.relative_to(root) for path in root.glob("*/*/*/*/*/*") if path.is_dir()} - set(known)
     loads = {folder for folder in found if folder.name.isdigit()}
-    if lost := [folder for folder in loads if int(folder.name) != last.get(folder.parts[:2], 0) + 1]:
-        told = f"{len(lost):,} loads lie in bronze that {TABLE} does not know."
+    if len(loads) > 1 or any(int(folder.name) != last.get(folder.parts[:2], 0) + 1 for folder in loads):
+        told = f"{len(loads):,} loads lie in bronze that {TABLE} does not know."
         raise LakeDamaged(told, f"Restore {TABLE} to the version that knew them; nothing was deleted.")
     nobodys = loads | {folder for folder in found if folder.name.startswith(UNFINISHED)}
     for folder in nobodys:
@@ -103,8 +127,8 @@ class _Counts:
 
 def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Path) -> _Counts:
     """Stage what was delivered, and keep of it what is new."""
-    staged = _staged(to.engine, delivery, sequence, work)
     key = _key(feed, delivery.schema)
+    staged = _staged(to.engine, delivery, sequence, work)
     prior = files(to.root, to.ledger.loads(feed))
     read, deleted = _count(staged), 0
     if prior and (read or delivery.whole):
@@ -118,7 +142,7 @@ def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Pat
 
 def _staged(engine: Engine, delivery: Delivery, sequence: int, work: Path) -> list[Path]:
     names = [quoted(name) for name in delivery.schema.names]
-    own = [f"MD5({fingerprint(names)}) AS {HASH}", f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
+    own = [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
     failed = _Watched(delivery)
     engine.lend("delivered", failed.reader)
     try:
@@ -159,16 +183,19 @@ def _kept(
     that is not among them, if the delivery holds all there is.
     """
     engine.show("staged", staged)
-    engine.show("prior", prior)
-    engine.hold("latest", _latest(key, only_staged=not delivery.whole))
-    engine.hold("altered", _altered(key))
-    fresh = _fresh(key, [quoted(name) for name in delivery.schema.names])
-    if delivery.whole and key != [HASH]:  # without a key nobody can say which row vanished
-        fresh = f"{fresh}\nUNION ALL BY NAME\n{_vanished(key, sequence)}"
+    engine.show("landed", prior)
     try:
+        engine.hold("prior", _prior(engine, key, only_staged=not delivery.whole))
+        if not engine.hold("latest", _latest(key)):
+            return staged
+        engine.hold("now", f"SELECT {_listed(dict.fromkeys([*key, HASH]))} FROM {_digested(engine, 'staged')}")
+        engine.hold("altered", _altered(key))
+        fresh = _fresh(engine, key, [quoted(name) for name in delivery.schema.names])
+        if delivery.whole and key != [HASH]:  # without a key nobody can say which row vanished
+            fresh = f"{fresh}\nUNION ALL BY NAME\n{_vanished(key, sequence)}"
         written = engine.write_files(fresh, work / "fresh")
     finally:
-        engine.let_go("altered", "latest", "staged", "prior")
+        engine.let_go("altered", "now", "latest", "prior", "landed", "staged")
     for path in staged:
         path.unlink()
     moved = [path.rename(work / path.name) for path in written]
@@ -176,32 +203,52 @@ def _kept(
     return moved
 
 
-def _fresh(key: Sequence[str], names: Sequence[str]) -> str:
+def _digested(engine: Engine, relation: str, which: str = "") -> str:
+    """The rows of `staged` or `landed`, each with a digest of what it tells: equal for equal rows only. A column that
+    one of them has not is NULL in it.
+
+    Made when rows are compared, and not when they land: in a first load nobody asks, and it took as long as writing.
+    """
+    has = {name.lower(): quoted(name) for name in engine.columns(relation)}
+    every = sorted({name.lower() for other in ("staged", "landed") for name in engine.columns(other)})
+    told = fingerprint(has.get(name, "NULL") for name in every if name not in {SEQUENCE, DELETED})
+    digest = f"CASE WHEN {DELETED} THEN '' ELSE MD5({told}) END AS {HASH}"
+    return f"(SELECT *, {digest} FROM {relation}{which}) AS {relation}"
+
+
+def _prior(engine: Engine, key: Sequence[str], *, only_staged: bool) -> str:
+    """Key, digest and sequence of what was landed before, of the staged keys or of all."""
+    some = only_staged and key != [HASH]
+    which = f" WHERE EXISTS (SELECT 1 FROM staged WHERE {_same('landed', 'staged', key)})" if some else ""
+    return f"SELECT {_listed(dict.fromkeys([*key, HASH]))}, {SEQUENCE} FROM {_digested(engine, 'landed', which)}"
+
+
+def _fresh(engine: Engine, key: Sequence[str], names: Sequence[str]) -> str:
     """The staged rows of the keys whose rows are not just those that were landed last."""
-    now = f"SELECT {_listed(key)}, {_SET} FROM staged GROUP BY {_listed(key)}"
-    repeated = f"""SELECT {_listed(key)} FROM ({now}) AS now WHERE EXISTS (
+    sets = f"SELECT {_listed(key)}, {_SET} FROM now GROUP BY {_listed(key)}"
+    repeated = f"""SELECT {_listed(key)} FROM ({sets}) AS now WHERE EXISTS (
     SELECT 1 FROM latest WHERE {_same("now", "latest", key)}
     AND now.versions = latest.versions AND now.least = latest.least AND now.greatest = latest.greatest
 ) AND NOT EXISTS (SELECT 1 FROM altered WHERE {_same("now", "altered", key)})"""
-    return f"""SELECT {_listed([*names, HASH, SEQUENCE, DELETED])} FROM staged
+    staged = _digested(engine, "staged") if HASH in key else "staged"
+    return f"""SELECT {_listed([*names, SEQUENCE, DELETED])} FROM {staged}
 WHERE NOT EXISTS (SELECT 1 FROM ({repeated}) AS repeated WHERE {_same("staged", "repeated", key)})"""
 
 
 def _vanished(key: Sequence[str], sequence: int) -> str:
     """A tombstone for each key that was landed last with rows, and is not among the staged ones."""
     columns = [f"latest.{name} AS {name}" for name in key]
-    columns += [f"'' AS {HASH}", f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"TRUE AS {DELETED}"]
-    staged = f"SELECT 1 FROM staged WHERE {_same('latest', 'staged', key)}"
+    columns += [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"TRUE AS {DELETED}"]
+    staged = f"SELECT 1 FROM now WHERE {_same('latest', 'now', key)}"
     return f"SELECT {_listed(columns)} FROM latest WHERE greatest <> '' AND NOT EXISTS ({staged})"
 
 
 _SET = f"COUNT(DISTINCT {HASH}) AS versions, MIN({HASH}) AS least, MAX({HASH}) AS greatest"
 
 
-def _latest(key: Sequence[str], *, only_staged: bool) -> str:
-    """The hashes of the last load that landed each key."""
-    touched = f" WHERE EXISTS (SELECT 1 FROM staged WHERE {_same('prior', 'staged', key)})" if only_staged else ""
-    last = f"SELECT {_listed(key)}, MAX({SEQUENCE}) AS last FROM prior{touched} GROUP BY {_listed(key)}"
+def _latest(key: Sequence[str]) -> str:
+    """The digests of the last load that landed each key."""
+    last = f"SELECT {_listed(key)}, MAX({SEQUENCE}) AS last FROM prior GROUP BY {_listed(key)}"
     return f"""WITH last AS ({last})
 SELECT {_listed([f"prior.{name}" for name in key])}, {_SET}, MAX(last.last) AS last
 FROM prior INNER JOIN last ON prior.{SEQUENCE} = last.last AND {_same("prior", "last", key)}
@@ -212,9 +259,9 @@ def _altered(key: Sequence[str]) -> str:
     """Keys of three rows and more that have one now which the last load did not land: what lies between the least and
     the greatest, `latest` cannot tell.
     """
-    landed = f"{_same('prior', 'staged', key)} AND prior.{SEQUENCE} = latest.last AND prior.{HASH} = staged.{HASH}"
-    return f"""SELECT DISTINCT {_listed([f"staged.{name}" for name in key])}
-FROM staged INNER JOIN latest ON latest.versions > 2 AND {_same("latest", "staged", key)}
+    landed = f"{_same('prior', 'now', key)} AND prior.{SEQUENCE} = latest.last AND prior.{HASH} = now.{HASH}"
+    return f"""SELECT DISTINCT {_listed([f"now.{name}" for name in key])}
+FROM now INNER JOIN latest ON latest.versions > 2 AND {_same("latest", "now", key)}
 LEFT JOIN prior ON {landed} WHERE prior.{HASH} IS NULL"""
 
 
@@ -222,13 +269,16 @@ def _same(one: str, other: str, key: Sequence[str]) -> str:
     return " AND ".join(f"{one}.{name} IS NOT DISTINCT FROM {other}.{name}" for name in key)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
 def _key(feed: Feed, schema: pa.Schema) -> list[str]:
     """The feed's own columns that tell its rows apart, quoted; all of a row, if none are declared."""
     spelled = {name.lower(): name for name in schema.names}
+    if own := [name for name in schema.names if name.lower().startswith(OWN)]:
+        found = f"{feed.source}.{feed.name} has a column {', '.join(own)}, whose name is CareLake's own."
+        raise SourceNameTaken(found, "Read it through a view that names it otherwise.")
     if unknown := [name for name in feed.key if name.lower() not in spelled]:
         found = f"{feed.source}.{feed.name} has no column {', '.join(unknown)}, which is its key."
         raise SourceColumnMissing(found, f"It has: {', '.join(schema.names)}.")

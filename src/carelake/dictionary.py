@@ -44,7 +44,6 @@ TIMELINE = {  # column of every history -> what it means
     "quarantined_at": "When it was held back.",
 }
 BRONZE = {
-    plan.HASH: ("TEXT", "MD5 of the row, with the length of every value. It is no secret, and no protection."),
     plan.SEQUENCE: ("BIGINT", "The load of its feed that landed it, counted from 1."),
     plan.DELETED: ("BOOLEAN", "A tombstone: its key was in the source before, and is no more."),
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,22 @@ class HospitalsMissing(LakeError):
     why = "A following day changes hospitals that `carelake synth` made, one day after the other."
 
 
+class RootUnfit(LakeError):
+    code = "LAKE-126"
+    exit_code = 10
+    why = "The library that writes the tables would look for them under another name, and not find them."
+
+
 class SettingMissing(LakeError):
     code = "LAKE-130"
     exit_code = 10
     why = "Connections and secrets are never written into declarations; they come from the secret provider."
+
+
+class SettingUnfit(LakeError):
+    code = "LAKE-131"
+    exit_code = 10
+    why = "What is made with a wrong key can never be traced back."
 
 
 class SourceFailed(LakeError):
@@ -116,6 +129,11 @@ class SourceUrlUnknown(SourceFailed):
 class SourceWatermarkUnfit(SourceFailed):
     code = "LAKE-208"
     why = "An extraction that begins at the wrong place leaves rows out, and nothing would show it."
+
+
+class SourceNameTaken(SourceFailed):
+    code = "LAKE-209"
+    why = "Bronze notes beside each row what it must know of it, under names that begin with _lake_."
 
 
 class FileEmpty(SourceFailed):
@@ -222,6 +240,12 @@ class LakeOutdated(LakeError):
     why = "What is stored was made by other declarations, and only adding to them happens by itself."
 
 
+class LakeUnwritable(LakeError):
+    code = "LAKE-505"
+    exit_code = 50
+    why = "What was being written is not there; what was there before is as it was."
+
+
 class QuestionRefused(LakeError):
     code = "LAKE-701"
     exit_code = 70
@@ -234,30 +258,82 @@ class QuestionFailed(LakeError):
     why = "The engine's own words are not repeated here, since they can quote a value of a row."
 
 
+class SqlUnfit(LakeError):
+    """SQL of the declarations cannot be computed over what is there; it is named by where it stands."""
+
+    code = "LAKE-402"
+    exit_code = 40
+    why = "It is SQL, and yet an engine cannot compute it here: a type does not suit it, or a column is not there."
+
+
+class VaultKeyWrong(LakeError):
+    code = "LAKE-601"
+    exit_code = 60
+    why = "With another key every person would get a second token, and a second life in the lake."
+
+
+def as_ours(error: Exception) -> LakeError:
+    """`error` if it is one of ours; else that something was unforeseen, and its place: never its words."""
+    if isinstance(error, LakeError):
+        return error
+    if is_interrupt(error):
+        raise KeyboardInterrupt from None
+    return LakeError(f"something unforeseen: {type(error).__name__} {_place(error)}", "Report it with this line.")
+
+
+def _place(error: BaseException) -> str:
+    frames = []
+    place = error.__traceback__
+    while place:
+        frames.append(f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}")
+        place = place.tb_next
+    return "at " + " > ".join(frames[-4:])
+
+
 @contextmanager
 def in_our_words(verb: str) -> Iterator[None]:
     """Whatever fails inside comes out as an error of ours, without a value of a row.
 
-    Raises `LakeFull` where the disk is, and `EngineFailed` for the rest.
+    Raises `LakeFull` where the disk is, `LakeUnwritable` where writing is not allowed, and `EngineFailed` for the rest.
+    Who interrupts has interrupted the run, and not one verb of it.
     """
     try:
         yield
     except LakeError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever an engine throws, its words stay inside
+        if is_interrupt(error):
+            raise KeyboardInterrupt from None
         raise _named(verb, error) from None  # so that no traceback prints it either
 
 
 def _named(verb: str, error: Exception) -> LakeError:
     if is_no_space(error):
         return LakeFull(f"there was no space left in '{verb}'.", "Free some space or move the lake, and run again.")
+    if is_denied(error):
+        fix = "Let the user that CareLake runs as write to the folders that lake.yml names as roots."
+        return LakeUnwritable(f"a folder of the lake may not be written in '{verb}'.", fix)
     return EngineFailed(verb, type(error).__name__)
 
 
 def is_no_space(error: BaseException) -> bool:
     """Whether a disk, a quota or a file size limit was full: engines say so in words of their own."""
+    return _says(error, "no space left", "file too large", "disk quota", "os error 28", "os error 27", "max_temp_dir")
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether a file may not be written, by its rights or because the disk is read-only."""
+    return _says(error, "permission denied", "read-only file system", "os error 13)", "os error 30)")
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether somebody pressed Ctrl-C: DuckDB raises an error of its own in its place."""
+    return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+
+
+def _says(error: BaseException, *signs: str) -> bool:
     text = str(error).lower()
-    return any(sign in text for sign in ("no space left", "file too large", "disk quota", "os error 28", "os error 27"))
+    return any(sign in text for sign in signs)
 
 
 def choose(word: str, known: Iterable[str]) -> str:

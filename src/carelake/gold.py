@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import sql
+from . import culprit, sql
 from .declare import digest
 from .engine import Engine
-from .errors import DeclarationsRefused, Mistake
+from .errors import DeclarationsRefused, EngineFailed, Mistake
 from .model import Declarations, Mart, Reference
 
 
@@ -52,14 +52,21 @@ def _read(reference: Reference) -> pa.Table:
 
 
 def build(engine: Engine, declared: Declarations, as_of: date) -> Iterator[Built]:
-    """Each mart, as it is built or found unchanged."""
+    """Each mart, as it is built or found unchanged. Raises `SqlUnfit` for one that cannot be computed."""
     for mart in in_order(declared.marts):
         why, note = _why(engine, mart, as_of)
         if why:
-            engine.replace(f"gold.{mart.name}", mart.select, as_of, note)
+            _replace(engine, mart, as_of, note)
         yield Built(
             mart.name, why, engine.ask(f"SELECT COUNT(*) AS n FROM gold.{mart.name}").to_pylist()[0]["n"] if why else 0
         )
+
+
+def _replace(engine: Engine, mart: Mart, as_of: date, note: str) -> None:
+    try:
+        engine.replace(f"gold.{mart.name}", mart.select, as_of, note)
+    except EngineFailed:
+        raise culprit.in_mart(engine, mart) from None
 
 
 def stale(engine: Engine, declared: Declarations, as_of: date) -> Iterator[tuple[Mart, str]]:

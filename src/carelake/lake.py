@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from . import declare, migrate, release, silver
 from .engine import Engine
-from .errors import LakeBusy, LakeOutdated, SettingMissing
+from .errors import LakeBusy, LakeDamaged, LakeOutdated, RootUnfit, SettingMissing, in_our_words
 from .ledger import Ledger
 from .model import Declarations, Feed
 from .secret import Secrets
@@ -26,6 +27,7 @@ ZONES = {  # layer -> the root it is in
     "vault": "originals",
     "restricted": "restricted",
 }
+MISREAD = re.compile(r"[\x00-\x1f|^\\]|%[0-9A-Fa-f]{2}")  # in the names of folders: delta-rs takes them for other names
 RUNS = {
     "run_id": "TEXT", "as_of": "DATE", "step": "TEXT", "name": "TEXT", "outcome": "TEXT", "code": "TEXT",
     "found": "TEXT", "rows": "BIGINT", "seconds": "DOUBLE", "started_at": "TIMESTAMPTZ",
@@ -69,23 +71,28 @@ class Lake:
 
 
 def root(project: Path, declared: Declarations, name: str) -> Path:
-    """The folder of a root: `lake`, `originals` or `restricted`."""
-    return (project / declared.place.roots[name]).resolve()
+    """The folder of a root: `lake`, `originals` or `restricted`. Raises `RootUnfit`."""
+    folder = (project / declared.place.roots[name]).resolve()
+    if MISREAD.search(str(folder)):
+        fix = "Choose one without control characters, without | ^ and \\, and without % before two digits."
+        raise RootUnfit(f"the folder of '{name}' has a name that cannot be used.", fix)
+    return folder
 
 
 @contextmanager
 def opened(project: Path, environment: Mapping[str, str], *, writing: bool) -> Iterator[Lake]:
     """The lake of `project`. Who writes is alone; who reads finds it as it is, and makes nothing.
 
-    Raises `ProjectMissing`, `DeclarationsRefused`, `SettingMissing`, `LakeBusy`, and `LakeOutdated` for a writer whose
-    declarations want what cannot be had by adding columns.
+    Raises `ProjectMissing`, `DeclarationsRefused`, `SettingMissing`, and for a writer `LakeBusy`, `LakeUnwritable`,
+    `LakeDamaged` if tables are gone, `LakeOutdated` if the declarations want what cannot be had by adding columns.
     """
     declared = declare.read(project)
     roots = {layer: root(project, declared, zone) for layer, zone in ZONES.items()}
     originals = root(project, declared, "originals")
     if writing:
-        for folder in {*roots.values(), originals / "bronze", originals / "staging"}:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with in_our_words("open"):
+            for folder in {*roots.values(), originals / "bronze", originals / "staging"}:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(roots["audit"]) if writing else nullcontext():
         engine = _engine(declared, roots, originals / "staging")
         lake = Lake(project, declared, Secrets(project, environment), engine, Ledger(engine, originals / "bronze"))
@@ -100,6 +107,9 @@ def _create(lake: Lake) -> None:
     if stuck := [change for change in migrate.changes(lake.engine, lake.declared) if not change.adds]:
         found = "; ".join(f"{change.table}.{change.column}: {change.change}" for change in stuck)
         raise LakeOutdated(f"the lake was made by other declarations ({found}).", stuck[0].fix)
+    if lost := release.lost(lake.engine):
+        found = f"{', '.join(lost)}: gone, or older than the latest release knew them."
+        raise LakeDamaged(found, "Bring their folders back from the backup; nothing was changed.")
     lake.ledger.create()
     release.create(lake.engine)
     lake.engine.create("audit.run_steps", RUNS)
@@ -123,7 +133,9 @@ def _engine(declared: Declarations, roots: Mapping[str, Path], staging: Path) ->
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """A lock that the system lets go of when its process ends, however it ends."""
-    with (folder / "lake.lock").open("w") as file:
+    with in_our_words("open"):
+        lock = (folder / "lake.lock").open("w")
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

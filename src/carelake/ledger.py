@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -63,11 +64,13 @@ class Load:
     @property
     def upper(self) -> datetime:
         """The time that a row without one of its own gets: the upper bound of the extraction, in the source's clock."""
+        if (self.watermark_to or "").isdigit():  # a number; one of eight digits would pass for a day
+            return self.extracted_at
         try:
             told = datetime.fromisoformat(self.watermark_to or "")
-        except ValueError:  # no watermark, or one that is a number
+        except ValueError:
             return self.extracted_at
-        return told if told.tzinfo else told.replace(tzinfo=UTC)
+        return told if told.tzinfo else told.replace(tzinfo=ZoneInfo(self.feed.time_zone))
 
 
 class Ledger:
@@ -118,6 +121,12 @@ class Ledger:
     def folders(self) -> set[str]:
         """Every folder below bronze that belongs to a load."""
         return {row["folder"] for row in self.engine.ask(f"SELECT folder FROM {TABLE}").to_pylist()}
+
+    def forgotten(self, feeds: Sequence[Feed]) -> list[str]:
+        """`source.feed` of every feed that has loads and is not among `feeds`."""
+        known = {(feed.source, feed.name) for feed in feeds}
+        rows = self.engine.ask(f"SELECT DISTINCT data_source, feed FROM {TABLE} ORDER BY ALL").to_pylist()
+        return [f"{row['data_source']}.{row['feed']}" for row in rows if tuple(row.values()) not in known]
 
     def _rows(self, feed: Feed) -> Sequence[Mapping[str, Any]]:
         if self.engine.version(TABLE) is None:

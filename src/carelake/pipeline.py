@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import bronze, gold, release, silver
-from .errors import LakeError, ReferenceUnavailable
+from . import bronze, gold, release, silver, vault
+from .errors import LakeError, ReferenceUnavailable, as_ours
 from .lake import Lake, opened, vault_of
 from .model import Feed
 from .source import Delivery, Progress, readers
@@ -67,14 +67,16 @@ def run(
     with opened(project, environment, writing=True) as lake:
         did = Run(f"{now:%Y%m%dT%H%M%S}", lake.as_of(as_of, now), now)
         did_step = _recorder(did, watch)
+        minted = vault_of(lake)  # before anything is read: without its key nothing could be refined
         _tidy(lake)
         for feeds in _rounds(lake.declared.feeds):
             for feed in feeds:
                 did_step(_extract(lake, feed, did, reconcile))
-            did_step(_refine(lake, did, feeds))
+            did_step(_refine(lake, minted, did, feeds))
+        did_step(_forgotten(lake))
         did_step(_build(lake, did))
         did_step(_release(lake, did))
-        _keep(lake, did)
+        did_step(_keep(lake, did))
         return did
 
 
@@ -129,8 +131,8 @@ def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool) -> Iterator[Step
             if load:
                 rows += load.rows
                 progress = lake.ledger.progress(feed)
-    except LakeError as error:
-        yield _failed("extract", name, error, rows, progress if "progress" in locals() else None)
+    except Exception as error:  # noqa: BLE001 - whatever a reader throws, the other feeds go on
+        yield _failed("extract", name, as_ours(error), rows, progress if "progress" in locals() else None)
         return
     outcome = "warned" if warnings else "done" if rows else "unchanged"
     yield Step("extract", name, outcome, rows, found=" ".join(warnings))
@@ -150,16 +152,20 @@ def _failed(step: str, name: str, error: LakeError, rows: int = 0, progress: Pro
     return Step(step, name, "warned" if stale else "failed", rows, 0, error.code, str(error), error.exit_code)
 
 
-def _refine(lake: Lake, did: Run, feeds: Sequence[Feed]) -> Iterator[Step]:
-    at = silver.Refinery(
-        lake.engine, lake.ledger, vault_of(lake), lake.bronze, lake.declared.policy, did.run_id, did.started
-    )
+def _forgotten(lake: Lake) -> Iterator[Step]:
+    """The feeds that have loads and are declared no more: renamed, most often, and then loaded a second time."""
+    for name in lake.ledger.forgotten(lake.declared.feeds):
+        yield Step("extract", name, "inactive", found="declared no more: what it loaded stays where it is")
+
+
+def _refine(lake: Lake, minted: vault.Vault, did: Run, feeds: Sequence[Feed]) -> Iterator[Step]:
+    at = silver.Refinery(lake.engine, lake.ledger, minted, lake.bronze, lake.declared.policy, did.run_id, did.started)
     filled = {feed.fills for feed in feeds}
     for table in (table for name, table in lake.declared.tables.items() if name in filled):
         try:
             refined = silver.refine(at, table, feeds)
-        except LakeError as error:
-            yield _failed("refine", table.name, error)
+        except Exception as error:  # noqa: BLE001 - the other tables go on
+            yield _failed("refine", table.name, as_ours(error))
             continue
         told = [f"{refined.quarantined:,} quarantined"] if refined.quarantined else []
         told += [f"{count:,} {rule}" for rule, count in refined.flagged.items()]
@@ -167,8 +173,8 @@ def _refine(lake: Lake, did: Run, feeds: Sequence[Feed]) -> Iterator[Step]:
 
 
 def _build(lake: Lake, did: Run) -> Iterator[Step]:
-    gold.lay_out_references(lake.engine, lake.declared)
     try:
+        gold.lay_out_references(lake.engine, lake.declared)
         for built in gold.build(lake.engine, lake.declared, did.as_of):
             yield Step("build", built.mart, "done" if built.why else "unchanged", built.rows, found=built.why)
     except LakeError as error:
@@ -179,18 +185,23 @@ def _release(lake: Lake, did: Run) -> Iterator[Step]:
     if any(step.step == "build" and step.outcome == "failed" for step in did.steps):
         yield Step("release", "release", "failed", found="held: gold could not be built", exit_code=30)
         return
-    names = [f"{layer}.{table}" for table in lake.declared.tables for layer in ("quarantine",)]
+    names = [*vault.TABLES, *(f"quarantine.{table}" for table in lake.declared.tables)]
+    names += [f"restricted.{table}_history" for table in lake.declared.tables]
     names += [f"silver.{table}_versions" for table in lake.declared.tables]
     names += [f"gold.{mart}" for mart in lake.declared.marts]
     names += [f"reference.{name}" for name in (*lake.declared.references, "setting")]
-    published = release.publish(lake.engine, names, did.as_of, did.run_id, did.started)
+    try:
+        published = release.publish(lake.engine, names, did.as_of, did.run_id, did.started)
+    except LakeError as error:
+        yield _failed("release", "release", error)
+        return
     did.released = published.id if published else None
     found = f"release {published.id}" if published else "the latest release says the same"
     yield Step("release", "release", "done" if published else "unchanged", found=found)
 
 
-def _keep(lake: Lake, did: Run) -> None:
-    """Keep what the run did, for `carelake status` and for the auditor."""
+def _keep(lake: Lake, did: Run) -> Iterator[Step]:
+    """Keep what the run did, for `carelake status` and for the auditor; a step only if that fails."""
     rows = [
         {
             "run_id": did.run_id,
@@ -207,5 +218,8 @@ def _keep(lake: Lake, did: Run) -> None:
         for step in did.steps
     ]
     lake.engine.lend("did", pa.Table.from_pylist(rows))
-    lake.engine.append("audit.run_steps", "SELECT * FROM did")
+    try:
+        lake.engine.append("audit.run_steps", "SELECT * FROM did")
+    except LakeError as error:
+        yield _failed("keep", "audit.run_steps", error)
     lake.engine.let_go("did")

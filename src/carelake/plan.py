@@ -7,13 +7,13 @@ The relations of one pass, each made of the one before:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from . import privacy, quality
 from .model import TYPES, Column, Feed, Policy, Table
 
 # Columns of bronze that are CareLake's own.
-SEQUENCE, HASH, DELETED = "_lake_sequence", "_lake_hash", "_lake_deleted"
+SEQUENCE, DELETED = "_lake_sequence", "_lake_deleted"
 # Hidden columns of a history: what the order of its versions is computed from.
 SOURCE_TIME, ROW_HASH, LOAD, TOMBSTONE = "_source_time", "_row_hash", "_load_id", "_is_tombstone"
 TRACKED = "_tracked_hash"  # of the columns whose change counts, in a table that names some
@@ -65,6 +65,14 @@ def quarantine_columns(table: Table, policy: Policy) -> dict[str, str]:
     return {**kept, **held}
 
 
+def widened(relation: str, holds: Collection[str], wanted: Mapping[str, str]) -> str:
+    """`relation` with every column of `wanted`, name -> type: one that was declared after it was stored is NULL."""
+    new = [f"CAST(NULL AS {kind}) AS {name}" for name, kind in wanted.items() if name not in holds]
+    if not holds:  # it is not there at all
+        return f"(SELECT {', '.join(new)} WHERE FALSE)"
+    return f"(SELECT {', '.join(['*', *new])} FROM {relation})" if new else relation
+
+
 def _type_stored(column: Column, policy: Policy) -> str:
     return TYPES[column.type] if policy.stored[column.kind] == "keep" else "TEXT"
 
@@ -105,12 +113,31 @@ def _mapped(feed: Feed, table: Table) -> str:
     )
 
 
+def apart(table: Table, feeds: Sequence[Feed]) -> Iterator[tuple[str, str]]:
+    """What declarations say of `table`: where it stands, and a SELECT of `told` by itself, to find one that fails."""
+    for feed in feeds:
+        place = f"of feed '{feed.name}' in sources/{feed.source}.yml"
+        for column in (column for column in table.columns if column.name in feed.columns):
+            told = _typed(feed.columns[column.name], column.type, feed.time_zone)
+            yield f"'{column.name}' {place}", f"SELECT {told} AS told FROM {pending(feed)}"
+        if feed.delete_when:
+            yield f"'delete_when' {place}", f"SELECT {feed.delete_when} AS told FROM {pending(feed)}"
+    rows = f"({arrived(table, feeds)}) AS mapped"
+    for rule in table.rules:
+        yield f"rule '{rule.name}' of table '{table.name}'", f"SELECT {quality.must_of(rule)} AS told FROM {rows}"
+
+
+ZONED = ":[0-9]{2}([.][0-9]+)? ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"  # how a time ends that says its zone
+
+
 def _typed(expression: str, kind: str, zone: str) -> str:
-    """A blank is nothing. A time without a zone is the source's own, and becomes UTC."""
+    """A blank is nothing. A time that does not say its zone is of the source's own, and becomes UTC."""
     if kind == "text":
         return f"NULLIF(CAST({expression} AS TEXT), '')"
     if kind == "timestamp" and zone != "UTC":
-        return f"TRY_CAST({expression} AS TIMESTAMP) AT TIME ZONE '{zone}'"
+        says_zone = f"REGEXP_MATCHES(CAST({expression} AS TEXT), '{ZONED}')"
+        local = f"TRY_CAST({expression} AS TIMESTAMP) AT TIME ZONE '{zone}'"
+        return f"CASE WHEN {says_zone} THEN TRY_CAST({expression} AS TIMESTAMPTZ) ELSE {local} END"
     return f"TRY_CAST({expression} AS {TYPES[kind]})"
 
 

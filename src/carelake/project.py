@@ -6,6 +6,7 @@ import difflib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,10 @@ def make(folder: Path, template: str) -> list[Path]:
     files = [path.relative_to(origin) for path in sorted(origin.rglob("*")) if path.is_file()]
     if taken := [str(name) for name in files if (folder / name).exists()]:
         raise ProjectExists(f"{folder} has {', '.join(taken)} already.", "Choose another folder, or move these away.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise ProjectExists(f"{folder} cannot be made a folder.", "Choose another place, or mend its rights.") from None
     for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin / name, folder / name)
@@ -78,7 +83,8 @@ def note_replaced(project: Path) -> None:
     noted = _noted(project)
     kept = {name: noted.get(name, digest) for name, digest in now.items()}
     if kept != noted:
-        (project / NOTED).write_text(json.dumps(kept, indent=2) + "\n")
+        with suppress(OSError):  # a project may be mounted read-only: then `diff` cannot tell, and a run can do without
+            (project / NOTED).write_text(json.dumps(kept, indent=2) + "\n")
 
 
 def accept(project: Path) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from .engine import Engine
 
 TABLE = "audit.releases"
+KEPT = ("vault", "restricted", "quarantine")  # layers that are only added to; silver and gold are made of what is below
 COLUMNS = {
     "id": "BIGINT", "run_id": "TEXT", "as_of": "DATE", "released_at": "TIMESTAMPTZ", "tables": "TEXT",
     "loads": "BIGINT",
@@ -36,6 +37,19 @@ def latest(engine: Engine) -> Release | None:
     """What readers see; None before the first release."""
     rows = engine.ask(f"SELECT id, as_of, released_at, tables, loads FROM {TABLE} ORDER BY id DESC LIMIT 1").to_pylist()
     return Release(**{**rows[0], "tables": json.loads(rows[0]["tables"])}) if rows else None
+
+
+def lost(engine: Engine) -> list[str]:
+    """Tables that the latest release knew, and that are gone or older now: those that no run could bring back."""
+    last = latest(engine) if engine.version(TABLE) is not None else None
+    if last is None:
+        return []
+    kept = {name: known for name, known in last.tables.items() if name.partition(".")[0] in KEPT}
+    gone = [name for name, known in kept.items() if (engine.version(name) or 0) < known]
+    ledger = "audit.load_logs"
+    landed = f"SELECT COALESCE(MAX(id), 0) AS id FROM {ledger}"
+    known = engine.ask(landed).to_pylist()[0]["id"] if engine.version(ledger) is not None else 0
+    return [*gone, ledger] if known < last.loads else gone
 
 
 def publish(engine: Engine, names: list[str], as_of: date, run_id: str, now: datetime) -> Release | None:

@@ -8,9 +8,10 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import SettingMissing
+from .errors import SettingMissing, SettingUnfit
 
 VAULT_KEY = "CARELAKE_VAULT_KEY"
+VAULT_KEY_SHAPE = re.compile(r"[0-9a-fA-F]{64}")
 PLACE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -44,8 +45,12 @@ class Secrets:
         return [name for name in PLACE.findall(text) if self.get(name) is None]
 
     def vault_key(self) -> bytes:
-        """The 32 bytes that protect the vault. Raises `SettingMissing`."""
-        return bytes.fromhex(self.need(VAULT_KEY))
+        """The 32 bytes that protect the vault. Raises `SettingMissing` or `SettingUnfit`."""
+        told = self.need(VAULT_KEY)
+        if not VAULT_KEY_SHAPE.fullmatch(told):
+            fix = f"Write it as `carelake init` wrote it into secrets/{VAULT_KEY}, without quotes or blanks."
+            raise SettingUnfit(f"{VAULT_KEY} is not 64 hexadecimal digits.", fix)
+        return bytes.fromhex(told)
 
 
 def make_vault_key(project: Path) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import bronze, plan, quality, timeline
+from . import bronze, culprit, plan, quality, timeline
 from .engine import Engine
-from .errors import RuleBroken
+from .errors import EngineFailed, RuleBroken
 from .ledger import Ledger, Load
 from .model import Declarations, Feed, Policy, Table
 from .vault import Vault
@@ -58,7 +58,10 @@ def define(engine: Engine, declared: Declarations) -> None:
     for table in declared.tables.values():
         stored = f"silver.{table.name}_versions"
         if engine.version(stored) is not None:
-            for name, select in timeline.seen(table, declared.policy, stored, f"quarantine.{table.name}").items():
+            held = f"quarantine.{table.name}"
+            versions = plan.widened(stored, engine.columns(stored), plan.stored_columns(table, declared.policy))
+            waiting = plan.widened(held, engine.columns(held), plan.quarantine_columns(table, declared.policy))
+            for name, select in timeline.seen(table, declared.policy, versions, waiting).items():
                 engine.define(f"silver.{name}", select)
 
 
@@ -76,9 +79,16 @@ class Refinery:
 
 
 def refine(at: Refinery, table: Table, feeds: Sequence[Feed]) -> Refined:
-    """Take in every load that `table` has not consumed. Raises `RuleBroken`, `EngineFailed` or `LakeFull`."""
+    """Take in every load that `table` has not consumed.
+
+    Raises `RuleBroken`, `LakeDamaged`, `LakeFull`; `SourceColumnMissing` or `SqlUnfit` for what the declarations say of
+    it and cannot be computed; `EngineFailed` for the rest.
+    """
     feeds = [feed for feed in feeds if feed.fills == table.name]
-    taken = [_refine(at, table, loads) for loads in _passes(_unconsumed(at, table, feeds))]
+    try:
+        taken = [_refine(at, table, loads) for loads in _passes(_unconsumed(at, table, feeds))]
+    except EngineFailed as error:
+        raise culprit.in_table(at.engine, table, feeds, error) from None
     if taken:
         _settle(at, table)
     flagged: dict[str, int] = {}
@@ -132,7 +142,7 @@ def _show(at: Refinery, table: Table, loads: Sequence[Load]) -> str:
     """The SELECT of what arrived: the pending loads' rows, mapped and typed."""
     feeds = list({load.feed.name + load.feed.source: load.feed for load in loads}.values())
     for feed in feeds:
-        at.engine.show(plan.pending(feed), bronze.files(at.bronze, [load for load in loads if load.feed == feed]))
+        at.engine.show(plan.pending(feed), bronze.proven(at.bronze, [load for load in loads if load.feed == feed]))
     at.engine.lend(
         "pending_load",
         pa.table(

@@ -16,27 +16,39 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from .engine import Engine
+from .errors import VaultKeyWrong
 
 TOKENS = {
     "source_system": "TEXT", "kind": "TEXT", "lookup": "TEXT", "token": "TEXT", "sealed": "BLOB", "key_id": "TEXT",
     "minted_at": "TIMESTAMPTZ",
 }  # fmt: skip
 KEYS = {"entity": "TEXT", "source_system": "TEXT", "source_id": "TEXT", "key": "BIGINT"}
+TABLES = ("vault.token", "vault.key_map")
 PREFIX = {"name": "PATIENT", "record_number": "RECORD", "health_plan_number": "PLAN", "account_number": "ACCOUNT"}
 LENGTH = 12  # base32 signs of a token: 60 bits
-KEY_ID = "1"
 
 
 class Vault:
-    """Mints what stands for a person. `secret` is 32 bytes from the secret provider."""
+    """Mints what stands for a person. `secret` is 32 bytes from the secret provider.
+
+    Raises `VaultKeyWrong` if the tokens that are there were made with another one.
+    """
 
     def __init__(self, engine: Engine, secret: bytes) -> None:
         self.engine = engine
         self.sealing = AESGCM(_derived(secret, "seal"))
         self.lookup_key = _derived(secret, "lookup")
         self.hash_key = _derived(secret, "row hash")
+        self.key_id = _derived(secret, "key id").hex()[:16]  # tells two keys apart, and tells nothing of either
         engine.create("vault.token", TOKENS, plain=["source_system", "kind"])
         engine.create("vault.key_map", KEYS, plain=["entity", "source_system", "key"])
+        self._refuse_another_key()
+
+    def _refuse_another_key(self) -> None:
+        made_with = self.engine.ask("SELECT key_id FROM vault.token LIMIT 1")["key_id"].to_pylist()
+        if made_with not in ([], [self.key_id]):
+            fix = "Set CARELAKE_VAULT_KEY, or secrets/CARELAKE_VAULT_KEY of the project, to the key it was made with."
+            raise VaultKeyWrong("the key of the vault is not the one that its tokens were made with.", fix)
 
     def lend_hash_key(self) -> None:
         """Let SELECTs of this run read `hash_key(secret)`, one row."""
@@ -114,7 +126,7 @@ class Vault:
                 **{name: new[name] for name in ("source_system", "kind", "lookup")},
                 "token": tokens,
                 "sealed": pa.array(sealed, pa.binary()),
-                "key_id": pa.repeat(KEY_ID, size),
+                "key_id": pa.repeat(self.key_id, size),
                 "minted_at": pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), size),
             }
         )

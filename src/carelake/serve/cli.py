@@ -8,13 +8,14 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .. import __version__
-from ..errors import LakeError
+from ..errors import LakeFull, as_ours, is_no_space
 
 app = typer.Typer(
     help="CareLake: hospitals' databases and insurers' files to figures that can be trusted.\n\n"
@@ -41,29 +42,18 @@ class State:
 
 def main() -> None:
     """Run the command line. A failure says what, why and what next, and exits with its code."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # names have letters that the locale of a server may not have
     try:
         app()
-    except LakeError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # `carelake query … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except Exception as error:  # noqa: BLE001 - whatever it is, its words could quote a value of a row
-        typer.echo(
-            f"LAKE-000 something unforeseen: {type(error).__name__} {_where(error)}\n    {LakeError.why}", err=True
+        ours = (
+            LakeFull("there was no space left to write the answer.", "Free some.")
+            if is_no_space(error)
+            else as_ours(error)
         )
-        sys.exit(1)
-
-
-def _where(error: BaseException) -> str:
-    """File and line of an unforeseen error: its place, never its words."""
-    frames = []
-    place = error.__traceback__
-    while place:
-        frames.append(f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}")
-        place = place.tb_next
-    return "at " + " > ".join(frames[-4:])
+        typer.echo(str(ours), err=True)
+        sys.exit(ours.exit_code)
 
 
 @app.callback()
@@ -154,8 +144,13 @@ def query(
         for name in door.tables(State.project):
             typer.echo(name)
         return
-    with door.ask(State.project, question) as batches:
-        show.answer(batches, form)
+    try:
+        with door.ask(State.project, question) as batches:
+            show.answer(batches, form)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `carelake query … | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from None
 
 
 @app.command()

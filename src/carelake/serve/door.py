@@ -8,6 +8,7 @@ the door trusts its operating system user; limits by role hold in the server.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,16 +19,19 @@ import duckdb
 import pyarrow as pa
 import sqlglot
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from .. import declare, timeline
-from ..engine.duck import SESSION, exists, view_of
-from ..errors import QuestionFailed, QuestionRefused, choose
+from .. import declare, plan, timeline
+from ..engine.duck import SESSION, exists, files_of, view_of
+from ..errors import LakeDamaged, QuestionFailed, QuestionRefused, choose
 from ..lake import ZONES, root
 from ..model import Declarations, Table
 
 LAYERS = ("bronze", "silver", "gold", "audit", "quarantine", "reference")
+SHOWN_AS_STORED = ("gold", "quarantine", "reference")  # of silver, only the views: row hashes are never shown
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would repeat the question, which may hold a name
 
 
 @contextmanager
@@ -63,7 +67,7 @@ def _tables(question: str) -> list[str]:
     try:
         parsed = [tree for tree in sqlglot.parse(question, dialect="duckdb") if tree]
         statements = duckdb.extract_statements(question)
-    except (SqlglotError, duckdb.Error):
+    except (SqlglotError, duckdb.Error, RecursionError):
         raise QuestionRefused(
             "this is not SQL that can be understood.", "Check its spelling; quote texts with '."
         ) from None
@@ -116,7 +120,7 @@ class _Shown:
         self.released, self.loads = self._released()
 
     def names(self) -> list[str]:
-        stored = [name for name in self.released if not name.startswith("silver.")]
+        stored = [name for name in self.released if name.partition(".")[0] in SHOWN_AS_STORED]
         audit = [f"audit.{p.name}" for p in sorted((self._root("audit") / "audit").glob("*")) if p.is_dir()]
         return sorted([*self.views, *self.bronze, *stored, *audit])
 
@@ -128,23 +132,39 @@ class _Shown:
             return self._bronze(name)
         if layer == "audit" and exists(self._root("audit") / name.replace(".", "/")):
             return self._stored(name, None)
-        if name in self.released:
+        if name in self.released and layer in SHOWN_AS_STORED:
             return self._stored(name, self.released[name])
         raise QuestionRefused(f"there is no table '{name}'.", choose(name, self.names()))
 
     def _silver(self, table: Table, view: str) -> str:
         stored, held = f"silver.{table.name}_versions", f"quarantine.{table.name}"
-        relations = [f"({self._stored(name, self.released.get(name))})" for name in (stored, held)]
-        selects = timeline.seen(table, self.declared.policy, *relations)
-        return selects[view]
+        policy = self.declared.policy
+        wanted = {stored: plan.stored_columns(table, policy), held: plan.quarantine_columns(table, policy)}
+        relations = [self._widened(name, columns) for name, columns in wanted.items()]
+        return timeline.seen(table, policy, *relations)[view]
+
+    def _widened(self, name: str, wanted: Mapping[str, str]) -> str:
+        """The table as it was released, with the columns that were declared since."""
+        select = self._stored(name, self.released.get(name))
+        holds = [field.name for field in self._delta(name, self.released[name]).schema().fields]
+        return plan.widened(f"({select})", holds, wanted)
 
     def _stored(self, name: str, version: int | None) -> str:
-        layer, _, table = name.partition(".")
-        if version is None and layer != "audit":
+        if version is None and not name.startswith("audit."):
             raise QuestionRefused(f"{name} is in no release yet.", "Run `carelake run`, and ask again.")
-        delta = DeltaTable(str(self._root(layer) / layer / table), version=version)
-        self.files += delta.file_uris()
+        delta = self._delta(name, version)
+        self.files += files_of(delta)
         return view_of(delta)
+
+    def _delta(self, name: str, version: int | None) -> DeltaTable:
+        layer, _, table = name.partition(".")
+        try:
+            return DeltaTable(str(self._root(layer) / layer / table), version=version)
+        except DeltaError:
+            fix = (
+                "Run `carelake run`, which makes anew what can be made of bronze; bring the rest back from the backup."
+            )
+            raise LakeDamaged(f"{name} is not there as the latest release knows it.", fix) from None
 
     def _bronze(self, name: str) -> str:
         feed = self.bronze[name.removesuffix("_rejected")]

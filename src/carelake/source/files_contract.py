@@ -13,7 +13,8 @@ from ..model import Feed
 
 def needed(feed: Feed) -> tuple[str, ...]:
     """The file's columns without which the feed cannot fill its table, as the declarations spell them."""
-    read = [name for expression in feed.columns.values() for name in _columns(expression)]
+    said = [*feed.columns.values(), *filter(None, [feed.delete_when])]
+    read = [name for expression in said for name in _columns(expression)]
     named = [*feed.key, *filter(None, [feed.watermark, feed.control.get("sum")])]
     return tuple({name.lower(): name for name in [*named, *read]}.values())
 
@@ -21,6 +22,12 @@ def needed(feed: Feed) -> tuple[str, ...]:
 def _columns(expression: str) -> Iterator[str]:
     """The columns in an SQL expression, in the order they stand."""
     return (column.name for column in sqlglot.parse_one(expression, read="duckdb").find_all(exp.Column, bfs=False))
+
+
+def _filled(feed: Feed, name: str) -> str:
+    """What a column is read for: the columns of silver that are made of it."""
+    made = [column for column, expression in feed.columns.items() if name in _columns(expression)]
+    return f"for {', '.join(made)}" if made else ""
 
 
 def expected(feed: Feed, landed: Mapping[str, str] | None) -> frozenset[str]:
@@ -46,8 +53,9 @@ def drift(feed: Feed, name: str, names: Sequence[str], landed: Mapping[str, str]
     if feed.contract != "evolve" and (added or gone):
         raise FileHeaderDrifted(f"{name} {_told(added, gone)}.", _mend(feed))
     if missing:
+        wanted = ", ".join(f"'{n}' ({what})" if (what := _filled(feed, n)) else f"'{n}'" for n in missing)
         fix = f"Ask for it to be sent again, or mend the columns of feed '{feed.name}' in sources/{feed.source}.yml."
-        raise SourceColumnMissing(f"{name} has no column {', '.join(missing)}.", fix)
+        raise SourceColumnMissing(f"{name} has no column {wanted}.", f"It has: {', '.join(names)}. {fix}")
     return [f"{name} {_told(added, gone)}."] if added or gone else []
 
 

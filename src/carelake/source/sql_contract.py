@@ -17,23 +17,26 @@ from .sql_types import type_changes
 
 def check_columns(feed: Feed, there: Relation) -> None:
     """Raises `SourceColumnMissing` if a column that the feed names is not in the table."""
-    missing = sorted({name for name in _needed(feed) if there.column(name) is None})
+    missing = {name: what for name, what in _needed(feed) if there.column(name) is None}
     if missing:
-        named = ", ".join(f"'{name}'" for name in missing)
+        named = ", ".join(f"'{name}' ({what})" for name, what in sorted(missing.items()))
         found = f"{feed.source}/{feed.name}: the table '{there.name}' has no column {named}."
-        raise SourceColumnMissing(found, choose(missing[0], [column.name for column in there.columns]))
+        raise SourceColumnMissing(found, choose(min(missing), [column.name for column in there.columns]))
 
 
-def _needed(feed: Feed) -> Iterator[str]:
-    yield from (*feed.key, *feed.types)
-    if feed.watermark:
-        yield feed.watermark
-    for sql in feed.columns.values():
+def _needed(feed: Feed) -> Iterator[tuple[str, str]]:
+    """Each column that the feed names, and what for: of several, the last counts."""
+    said = {**feed.columns, **({"delete_when": feed.delete_when} if feed.delete_when else {})}
+    for what, sql in said.items():
         try:
             mapped = sqlglot.parse_one(sql, dialect="duckdb")
         except SqlglotError:
             continue  # a mistake in the declarations, which are checked elsewhere
-        yield from (column.name for column in mapped.find_all(exp.Column))
+        yield from ((column.name, f"for {what}") for column in mapped.find_all(exp.Column))
+    yield from ((name, "its type is declared") for name in feed.types)
+    yield from ((name, "the key") for name in feed.key)
+    if feed.watermark:
+        yield feed.watermark, "the watermark"
 
 
 def check_schema(feed: Feed, schema: pa.Schema, before: Mapping[str, str] | None) -> list[str]:

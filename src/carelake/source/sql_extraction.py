@@ -84,14 +84,14 @@ def _stretches(extraction: Extraction, keys: Range | None) -> Iterator[str | Non
     there, expected = extraction.relation, extraction.expected
     if keys is None and expected > PAYS_TO_CUT:
         if there.pages and extraction.database.snapshot:
-            yield from sql_query.by_place(there, -(-there.pages // QUERY_PAGES))
+            yield from sql_query.by_place(there, max(extraction.partitions, -(-there.pages // QUERY_PAGES)))
             return
         keys = _any_order(extraction)
     if keys is None or expected <= PAYS_TO_CUT:
         yield inside(extraction, keys)
         return
     after: str | None = keys.after
-    while until := boundary(extraction, replace(keys, after=after), QUERY_ROWS):
+    while (until := boundary(extraction, replace(keys, after=after), QUERY_ROWS)) is not None:
         yield inside(extraction, replace(keys, after=after, until=until))
         after = until
     yield inside(extraction, replace(keys, after=after))
@@ -134,9 +134,10 @@ def _warn_lost(who: str, one: Reading) -> str:
 
 
 def boundary(extraction: Extraction, keys: Range, size: int) -> str | None:
-    """The key that ends the first `size` rows of a range; None if the range ends before."""
+    """The key that ends the first `size` rows of a range, as `Range` wants it; None if the range ends before."""
     found = extraction.database.ask(sql_query.boundary(extraction.relation, keys, size))
-    return None if not found else str(found[0][0])
+    ends = [str(key) for (key,) in found if sql_query.is_end(extraction.relation.dialect, str(key))]
+    return ends[0] if ends else None
 
 
 def inside(extraction: Extraction, keys: Range | None) -> str | None:

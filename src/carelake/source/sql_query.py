@@ -121,10 +121,11 @@ def inside(dialect: Dialect, keys: Range) -> str | None:
 def boundary(relation: Relation, keys: Range, size: int) -> str:
     """The key that ends the first `size` rows of a range, as text; no row if it holds fewer.
 
-    Text only outside: PostgreSQL would sort by the text, which bears the column's name.
+    Text only outside: PostgreSQL would sort by the text, which bears the column's name. SQLite gives a literal, since 7
+    and '7' are two keys there.
     """
     dialect, name = relation.dialect, quoted(relation.dialect, keys.key.name)
-    shown = AS_TEXT[dialect].format(name)
+    shown = f"QUOTE({name})" if dialect == "sqlite" else AS_TEXT[dialect].format(name)
     conditions = _where([f"{name} IS NOT NULL", inside(dialect, keys)])
     one = f"OFFSET {size - 1} ROWS FETCH NEXT 1 ROWS ONLY" if dialect == "tsql" else f"LIMIT 1 OFFSET {size - 1}"
     return f"SELECT {shown} FROM (SELECT {name} FROM {table(relation)}{conditions} ORDER BY {name} {one}) AS found"
@@ -145,15 +146,22 @@ def orderable(relation: Relation, name: str) -> Stored | None:
 
 
 def _key_kind(dialect: Dialect, column: Stored) -> KeyKind | None:
-    if dialect == "sqlite":  # it compares text with a number by the column's affinity, and a column without one by type
-        return "text" if column.base else None
+    if dialect == "sqlite":  # any value may stand anywhere, so that each says itself what it is: see `boundary`
+        return "text"
     if is_whole(dialect, column) or column.base in {"numeric", "decimal"}:
         return "number"
     return "text" if column.base in TEXT_KEYS and not (dialect == "tsql" and column.base == "text") else None
 
 
 def _key(dialect: Dialect, column: Stored, value: str) -> str:
-    return _number(value) if _key_kind(dialect, column) == "number" else text(dialect, value)
+    if _key_kind(dialect, column) == "number" or (dialect == "sqlite" and not value.startswith("'")):
+        return _number(value)
+    return text(dialect, value[1:-1].replace("''", "'") if dialect == "sqlite" else value)
+
+
+def is_end(dialect: Dialect, value: str) -> bool:
+    """Whether a range can end there. Not at one of SQLite's blobs, which come last: the rest is one range."""
+    return dialect != "sqlite" or not value.startswith("X'")
 
 
 def _value(dialect: Dialect, kind: Kind, value: str) -> str:
@@ -167,7 +175,7 @@ def _value(dialect: Dialect, kind: Kind, value: str) -> str:
 
 
 def _number(value: str) -> str:
-    if not re.fullmatch(r"-?\d+(\.\d+)?", value):
+    if not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", value):
         raise ValueError("not a number")  # without the value, which is a row's
     return value
 

@@ -1,0 +1,287 @@
+"""What goes wrong in a source, through the whole lake: its own code, the other feeds go on, nothing is lost, and once it
+is mended the next run ends right. Each reader's own corners are in `test_source_*`.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from servers import PASSWORD, Server, free_port
+from small_lake import CLAIMS, Small, everything_said, failed, step
+
+HEADER, FIRST, _ = CLAIMS.splitlines()
+SECRET = "Zebedee"  # stands in everything that is refused, and must never be repeated
+LATE = FIRST.replace("C1,", "C8,") + "\n"
+NEWS = "UPDATE patients SET PhoneNumber = '555-9999', ModifiedDate = '2024-11-01' WHERE PatientID = 'P1'"
+BAD = "claims/hospital1_bad.csv"
+Change = Callable[[Small], object]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    feed: str
+    code: str
+    spoil: Change
+    mend: Change
+    question: str  # of how many rows there are
+    before: int
+    after: int
+
+
+def sql(*statements: str, hospital: str = "a") -> Change:
+    return lambda lake: lake.sql(*statements, hospital=hospital)
+
+
+def table(feed: str, code: str, spoil: list[str], mend: list[str], before: int, after: int) -> Trouble:
+    silver = {"providers": "provider", "encounters": "encounter"}[feed]
+    question = f"SELECT COUNT(*) FROM silver.{silver}_all"
+    return Trouble(f"hos-a.{feed}", code, sql(*spoil), sql(*mend), question, before, after)
+
+
+def file(code: str, content: str | bytes, name: str = BAD) -> Trouble:
+    """A claim file that is refused, beside one of claim C7 that is not; it is mended to one of claim C8."""
+
+    def spoil(lake: Small) -> None:
+        lake.put(name, content)
+        lake.put("claims/hospital1_good.csv", f"{HEADER}\n{FIRST.replace('C1,', 'C7,')}\n")
+
+    def mend(lake: Small) -> None:
+        assert (lake.landing / name).is_file(), "it was to be left where it is"
+        (lake.landing / name).unlink()
+        lake.put(BAD, f"{HEADER}\n{LATE}")
+
+    return Trouble("hos-a.claims", code, spoil, mend, "SELECT COUNT(*) FROM silver.claim", 3, 4)
+
+
+TROUBLES = {
+    "a missing table": table(
+        "providers", "LAKE-203",
+        ["INSERT INTO providers VALUES ('H1-V3', 'Zebedee', 'Fox', 'Surgery', 'D1', NULL)",
+         "ALTER TABLE providers RENAME TO doctors"],
+        ["ALTER TABLE doctors RENAME TO providers"], 2, 3,
+    ),
+    "a missing watermark column": table(
+        "encounters", "LAKE-204",
+        ["INSERT INTO encounters VALUES ('E4', 'P1', '2024-11-01', 'Zebedee', 'V1', 'D1', '97099', NULL, '2024-11-02')",
+         "ALTER TABLE encounters RENAME COLUMN ModifiedDate TO Changed"],
+        ["ALTER TABLE encounters RENAME COLUMN Changed TO ModifiedDate"], 3, 4,
+    ),
+    "a changed column type": Trouble(
+        "hos-b.departments", "LAKE-205",
+        sql("UPDATE departments SET Beds = 'Zebedee' WHERE DeptID = 'D1'", hospital="b"),
+        sql("UPDATE departments SET Beds = 14, Name = 'Heart' WHERE DeptID = 'D1'", hospital="b"),
+        "SELECT COUNT(*) FROM silver.department_history", 4, 5,
+    ),
+    "an unreachable database": Trouble(
+        "hos-b.departments", "LAKE-201",
+        lambda lake: lake.changed.update(HOS_B_URL=f"postgresql://reader:{SECRET}@127.0.0.1:{free_port()}/hospital"),
+        lambda lake: (lake.changed.clear(), lake.sql("INSERT INTO departments VALUES ('D9', 'New', 1)", hospital="b")),
+        "SELECT COUNT(*) FROM silver.department", 4, 5,
+    ),
+    "an empty file": file("LAKE-211", ""),
+    "a truncated gzip": file("LAKE-212", gzip.compress(f"{HEADER}\n{LATE}{SECRET}".encode())[:-9], f"{BAD}.gz"),
+    "tuples of SQL in UTF-16": file("LAKE-213", "('C8', 'Zebedee', 1.00),\n('C9', 'Zebedee', 2.00);\n".encode("utf-16")),
+    "a missing header": file("LAKE-214", LATE.replace("Paid", SECRET) * 3),
+    "a line of 100 MB": file("LAKE-215", f'{HEADER}\n"{SECRET}'.encode() + b"x" * 100_000_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+def test_a_feed_fails_with_its_own_code_and_the_next_run_ends_right(
+    trouble: Trouble, small: Small, capfd: pytest.CaptureFixture[str]
+) -> None:
+    trouble.spoil(small)
+    small.sql(NEWS)
+    did = small.run(1)
+    assert failed(did) == {f"extract {trouble.feed}": trouble.code}
+    assert did.exit_code(strict=False) == 20
+    assert step(did, "hos-a.patients").rows == 1
+    assert did.released == 2
+    assert small.one("SELECT COUNT(*) FROM silver.patient_history") == 4
+    assert small.one(trouble.question) == trouble.before
+    printed = capfd.readouterr()
+    assert SECRET not in everything_said(small, did) + printed.out + printed.err
+
+    trouble.mend(small)
+    did = small.run(2)
+    assert (failed(did), did.exit_code(strict=False)) == ({}, 0)
+    assert small.one(trouble.question) == trouble.after
+    assert not list((small.landing / "claims").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_a_wrong_password_is_never_printed(kind: str, small: Small, request: pytest.FixtureRequest) -> None:
+    server: Server = request.getfixturevalue(kind)
+    server.run(
+        "CREATE TABLE IF NOT EXISTS departments (DeptID varchar(9), Name varchar(9))", "DELETE FROM departments",
+        "INSERT INTO departments VALUES ('D1', 'Heart'), ('D2', 'Oncology')",
+    )  # fmt: skip
+    small.changed["HOS_B_URL"] = server.url(password="wr0ng-Pa55word")
+    small.sql(NEWS)
+    told = small.command("run")
+    assert told.returncode == 20
+    assert b"LAKE-202 hos-b/departments" in told.stdout
+    for secret in ("wr0ng-Pa55word", server.url(password="wr0ng-Pa55word")):
+        assert secret not in (told.stdout + told.stderr).decode() + everything_said(small)
+    assert small.ask("SELECT outcome, code FROM audit.run_steps WHERE code <> ''") == [("failed", "LAKE-202")]
+    assert small.one("SELECT COUNT(*) FROM silver.patient_history") == 4
+
+    small.changed["HOS_B_URL"] = server.url()
+    told = small.command("run")
+    assert (told.returncode, PASSWORD.encode() in told.stdout + told.stderr) == (0, False)
+    named = "SELECT department_name FROM silver.department WHERE source_system = 'hos-b' ORDER BY 1"
+    assert small.ask(named) == [("Heart",), ("Oncology",)]
+
+
+def charge(key: str, amount: str, changed: str) -> str:
+    """A copy of transaction T1."""
+    return f"""INSERT INTO transactions SELECT '{key}', EncounterID, PatientID, ProviderID, DeptID, VisitDate, ServiceDate,
+        PaidDate, VisitType, {amount}, AmountType, PaidAmount, ClaimID, PayorID, ProcedureCode, ICDCode, LineOfBusiness,
+        MedicaidID, MedicareID, InsertDate, {changed} FROM transactions WHERE TransactionID = 'T1' LIMIT 1"""
+
+
+def test_of_a_key_twice_in_one_load_equal_rows_are_one_and_differing_ones_wait(small: Small) -> None:
+    small.sql(
+        charge("SAME", "5", "'2024-11-01'"), charge("SAME", "5", "'2024-11-01'"),
+        charge("TWO", "6", "'2024-11-01'"), charge("TWO", "7", "'2024-11-01'"),
+        charge("LATER", "8", "'2024-11-01'"), charge("LATER", "9", "'2024-11-02'"),
+    )  # fmt: skip
+    assert small.run(1).exit_code(strict=False) == 0
+    asked = (
+        "SELECT transaction_id, CAST(amount AS INTEGER), is_quarantined, quarantine_reasons FROM silver.transaction_all"
+    )
+    told = small.ask(f"{asked} WHERE amount BETWEEN 5 AND 9 ORDER BY ALL")
+    assert [row for row in told if row[0] != "TWO"] == [("LATER", 9, False, None), ("SAME", 5, False, None)]
+    assert {row[2:] for row in told if row[0] == "TWO"} == {(True, "ambiguous_version")}
+    assert small.one("SELECT COUNT(*) FROM quarantine.transaction WHERE transaction_id = 'TWO'") == 2
+    assert small.one("SELECT COUNT(*) FROM silver.transaction_history WHERE transaction_id = 'LATER'") == 2
+
+
+def test_a_row_without_a_watermark_is_read_each_time_and_landed_once(small: Small) -> None:
+    small.sql(charge("NONE", "5", "NULL"))
+    assert step(small.run(1), "hos-a.transactions").rows == 1
+    assert step(small.run(2), "hos-a.transactions").rows == 0
+    small.sql("UPDATE transactions SET Amount = 6 WHERE TransactionID = 'NONE'")
+    assert step(small.run(3), "hos-a.transactions").rows == 1
+    assert small.one("SELECT CAST(amount AS INTEGER) FROM silver.transaction WHERE transaction_id = 'NONE'") == 6
+
+
+def test_a_date_that_is_none_is_held_back_and_one_to_come_does_not_move_the_watermark(small: Small) -> None:
+    small.sql(
+        "UPDATE transactions SET ServiceDate = '2024-02-30', ModifiedDate = '2024-11-01' WHERE TransactionID = 'T1'",
+        "UPDATE patients SET DOB = '2090-01-01', ModifiedDate = '2024-11-01' WHERE PatientID = 'P1'",
+        "UPDATE encounters SET EncounterType = 'Later', ModifiedDate = '2999-01-01' WHERE EncounterID = 'E1'",
+    )
+    did = small.run(1)
+    assert (did.exit_code(strict=False), step(did, "hos-a.encounters").outcome) == (0, "warned")
+    held = "SELECT quarantine_reasons FROM quarantine."
+    assert small.ask(f"{held}transaction") == [("service_date_readable",)]
+    assert small.ask(f"{held}patient") == [("birth_is_past",)]
+    assert small.one("SELECT COUNT(*) FROM silver.patient") == 3  # the good version stands
+    assert small.one("SELECT encounter_type FROM silver.encounter WHERE encounter_id = 'E1'") == "Later"
+    small.sql(
+        "INSERT INTO encounters VALUES ('E4', 'P1', '2024-11-01', 'New', 'V1', 'D1', '97099', NULL, '2024-11-02')"
+    )
+    assert step(small.run(2), "hos-a.encounters").rows == 1
+
+
+def test_every_mistake_in_the_declarations_is_told_at_once_and_nothing_is_read(small: Small) -> None:
+    small.sql(NEWS)
+    good = {path: path.read_text() for path in (small.project / "sources").iterdir()}
+    (small.project / "sources/hos-b.yml").write_text("about: [unclosed\nfeeds:\n")
+    small.say("sources/hos-a.yml", "lookback: 1 day", "lookbak: 1 day")
+    small.say("sources/icd.yml", "load: full", "load: ful")
+    told = small.command("run")
+    assert (told.returncode, told.stdout) == (10, b"")
+    for code, words in (("LAKE-103", "hos-b.yml:2"), ("LAKE-102", "'lookbak'"), ("LAKE-102", "Did you mean 'full'?")):
+        assert code in told.stderr.decode()
+        assert words in told.stderr.decode()
+    for path, text in good.items():
+        path.write_text(text)
+    assert small.one("SELECT COUNT(*) FROM audit.load_logs WHERE feed = 'patients'") == 1
+    assert step(small.run(1), "hos-a.patients").rows == 1
+
+
+STRANGE = ["a\"b; DROP TABLE x --", "select", "naïve 🏥", "c$as_of", "d.e", "tab\tnew\nline", "%s {0}", "\u202egnp", "[b]x[/b]",
+           "least", "versions", "last", "is_deleted", "updated_at"]  # fmt: skip
+VALUES = ["'; DROP TABLE patients; --", 'a"b', "🏥", "\u202elanigiro", "y" * 1_000_000, "nul\0inside", "tab\tnew\nline\r",
+          "$as_of", "\ufeffmark", "\x1b[31mred", " blank ", "a\u0308", "=1+1", "{0} %s"]  # fmt: skip
+
+
+def test_strange_names_of_columns_and_tables_come_through(small: Small) -> None:
+    added = (
+        f"ALTER TABLE departments ADD COLUMN \"{name.replace(chr(34), 2 * chr(34))}\" TEXT DEFAULT 'x'"
+        for name in STRANGE
+    )
+    strange = 'dep; DROP TABLE "x" --\''
+    small.sql(*added, 'ALTER TABLE departments RENAME TO "dep; DROP TABLE ""x"" --\'"')
+    small.say("sources/hos-a.yml", "table: departments", f"table: '{strange.replace(chr(39), 2 * chr(39))}'")
+    small.say("sources/hos-a.yml", "department_name: Name", 'department_name: Name || "least" || "updated_at"')
+    small.say("sources/hos-a.yml", "    fills: department\n", "    fills: department\n    key: [DeptID, last]\n")
+    for day in (1, 2):
+        small.sql(f'UPDATE "dep; DROP TABLE ""x"" --\'" SET "last" = \'{day}\' WHERE DeptID = \'D1\'')
+        did = small.run(day)
+        assert (failed(did), did.released) == ({}, day + 1)
+    with_names = small.ask("SELECT * FROM bronze.hos_a_departments WHERE _lake_sequence = 2")
+    assert len(with_names[0]) == 2 + len(STRANGE) + 2
+    asked = "SELECT department_name FROM silver.department WHERE source_system = 'hos-a' ORDER BY 1"
+    assert small.ask(asked) == [("Cardiologyxx",), ("Oncologyxx",)]
+
+
+@pytest.mark.parametrize("name", ["_lake_sequence", "_LAKE_feed"])
+def test_a_column_named_as_one_of_bronze_is_refused(name: str, small: Small) -> None:
+    small.sql(f"ALTER TABLE departments ADD COLUMN {name} TEXT", NEWS)
+    assert failed(small.run(1)) == {"extract hos-a.departments": "LAKE-209"}
+    small.sql(
+        f"ALTER TABLE departments RENAME COLUMN {name} TO lake", "INSERT INTO departments VALUES ('D3', 'New', 'x')"
+    )
+    assert failed(small.run(2)) == {}
+    assert small.one("SELECT COUNT(*) FROM silver.department WHERE source_system = 'hos-a'") == 3
+
+
+def test_strange_values_come_through_unchanged_and_are_said_nowhere(
+    small: Small, capfd: pytest.CaptureFixture[str]
+) -> None:
+    values = ", ".join("(" + ", ".join([f"CAST(x'{value.encode().hex()}' AS TEXT)"] * 2) + ")" for value in VALUES)
+    small.sql(f"INSERT INTO departments VALUES {values}")
+    patients = ", ".join(
+        "("
+        + ", ".join([f"CAST(x'{value.encode().hex()}' AS TEXT)"] * 7 + ["'1990-01-01'", "'x'", "'2024-11-01'"])
+        + ")"
+        for value in VALUES
+    )
+    small.sql(f"INSERT INTO patients VALUES {patients}")
+    small.put(BAD, HEADER.encode() + b"\nC\0Zebedee,T9\n" + LATE.replace("Paid,", "\u202e🏥'; --,").encode())
+    did = small.run(1)
+    assert failed(did) == {}
+    for layer, key, name in (
+        ("bronze.hos_a_departments", "DeptID", "Name"),
+        ("silver.department", "department_id", "department_name"),
+    ):
+        told = dict(small.ask(f"SELECT {key}, {name} FROM {layer}"))
+        assert {value: told.get(value) for value in VALUES} == {value: value for value in VALUES}
+    assert small.one("SELECT COUNT(DISTINCT patient_key) FROM silver.patient WHERE source_system = 'hos-a'") == 3 + len(
+        VALUES
+    )
+    assert small.one("SELECT COUNT(DISTINCT patient_id) FROM silver.patient WHERE source_system = 'hos-a'") == 3 + len(
+        VALUES
+    )
+    assert small.one("SELECT claim_status FROM silver.claim WHERE claim_id = 'C8'") == "\u202e🏥'; --"
+    assert small.ask("SELECT line_number, line FROM bronze.hos_a_claims_rejected") == [(2, "C\0Zebedee,T9")]
+    printed = capfd.readouterr()
+    said = everything_said(small, did) + printed.out + printed.err
+    assert [
+        value for value in ("DROP TABLE patients", "lanigiro", "nul\\x00", SECRET, "🏥", "y" * 50) if value in said
+    ] == []
+
+
+def test_a_password_in_a_file_of_the_project_is_read_and_never_shown(small: Small) -> None:
+    small.changed["HOS_B_URL"] = ""
+    (small.project / "secrets/HOS_B_URL").write_text(f"postgresql://reader:{SECRET}@127.0.0.1:{free_port()}/x\n")
+    for words in (["plan"], ["run"], ["status"], ["run", "--json"]):
+        told = small.command(*words)
+        assert SECRET.encode() not in told.stdout + told.stderr
+    assert told.returncode == 20
