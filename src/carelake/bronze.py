@@ -98,8 +98,8 @@ def _damaged(load: Load, what: str) -> LakeDamaged:
 
 
 def sweep(root: Path, ledger: Ledger) -> int:
-    """Delete what a killed run left behind: how many folders. That is what was unfinished, and at most one load, the
-    one that would have come next of its feed. Raises `LakeDamaged`, and deletes nothing, if the ledger lacks more than
+    """Delete what killed or failed runs left behind: how many folders. That is what was unfinished, and of each feed at
+    most the load that would have come next. Raises `LakeDamaged`, and deletes nothing, if the ledger lacks more than
     that: then it is the ledger that is wrong, on a disk not mounted or restored from a backup.
     """
     known = [Path(folder) for folder in ledger.folders()]
@@ -108,7 +108,7 @@ def sweep(root: Path, ledger: Ledger) -> int:
         last[folder.parts[:2]] = max(last[folder.parts[:2]], int(folder.name))
     found = {path.relative_to(root) for path in root.glob("*/*/*/*/*/*") if path.is_dir()} - set(known)
     loads = {folder for folder in found if folder.name.isdigit()}
-    if len(loads) > 1 or any(int(folder.name) != last.get(folder.parts[:2], 0) + 1 for folder in loads):
+    if any(int(folder.name) != last.get(folder.parts[:2], 0) + 1 for folder in loads):
         told = f"{len(loads):,} loads lie in bronze that {TABLE} does not know."
         raise LakeDamaged(told, f"Restore {TABLE} to the version that knew them; nothing was deleted.")
     nobodys = loads | {folder for folder in found if folder.name.startswith(UNFINISHED)}
@@ -190,9 +190,10 @@ def _kept(
             return staged
         engine.hold("now", f"SELECT {_listed(dict.fromkeys([*key, HASH]))} FROM {_digested(engine, 'staged')}")
         engine.hold("altered", _altered(key))
-        fresh = _fresh(engine, key, [quoted(name) for name in delivery.schema.names])
+        names = [quoted(name) for name in delivery.schema.names]
+        fresh = _fresh(engine, key, names)
         if delivery.whole and key != [HASH]:  # without a key nobody can say which row vanished
-            fresh = f"{fresh}\nUNION ALL BY NAME\n{_vanished(key, sequence)}"
+            fresh = f"{fresh}\nUNION ALL\n{_vanished(key, names, sequence)}"
         written = engine.write_files(fresh, work / "fresh")
     finally:
         engine.let_go("altered", "now", "latest", "prior", "landed", "staged")
@@ -235,9 +236,9 @@ def _fresh(engine: Engine, key: Sequence[str], names: Sequence[str]) -> str:
 WHERE NOT EXISTS (SELECT 1 FROM ({repeated}) AS repeated WHERE {_same("staged", "repeated", key)})"""
 
 
-def _vanished(key: Sequence[str], sequence: int) -> str:
+def _vanished(key: Sequence[str], names: Sequence[str], sequence: int) -> str:
     """A tombstone for each key that was landed last with rows, and is not among the staged ones."""
-    columns = [f"latest.{name} AS {name}" for name in key]
+    columns = [f"latest.{name} AS {name}" if name in key else f"NULL AS {name}" for name in names]
     columns += [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"TRUE AS {DELETED}"]
     staged = f"SELECT 1 FROM now WHERE {_same('latest', 'now', key)}"
     return f"SELECT {_listed(columns)} FROM latest WHERE greatest <> '' AND NOT EXISTS ({staged})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from functools import lru_cache
@@ -12,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from . import sql
+from . import plan, sql
 from .check_words import CHOICES, SOURCE, misnamed, unfit, unknown
 from .errors import Mistake, choose
 from .page import Page, Text, listed, part, told
@@ -29,6 +30,7 @@ def mistakes_in_table(page: Page, kinds: Mapping[str, Any], tables: Iterable[str
     columns, key = page.part("columns"), listed(page.says, "key")
     yield from misnamed(page, page.stem, page.says, "table")
     yield from unfit(page, [page.stem, *columns, *page.part("rules")])
+    yield from _taken(page, columns)
     if key[:1] != ["source_system"]:
         why = "Two systems give out the same numbers, and one would overwrite the other."
         found = "the key does not start with source_system"
@@ -54,6 +56,28 @@ def _unstored(page: Page, needed: Iterable[str], kinds: Mapping[str, Any]) -> It
             found = f"'{name}' tells rows apart, and nothing is stored of a '{kind}'"
             why = "Keys are minted from what silver stores."
             yield page.mistake("LAKE-119", kind, found, why, "Give it a kind that is stored, such as record_number.")
+
+
+OWN = re.compile(
+    r"_.*|.*_key|(is|old|quarantine)_.*|flags|valid_(from|to)|(inserted|modified)_date|life|place|latest|tie|twin"
+)
+BEHIND = (*VIEWS[1:], "_versions")  # the name of a table: its views, and what they read
+
+
+def _taken(page: Page, columns: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Names that are CareLake's own, and keys that would have one name."""
+    if page.stem.endswith(BEHIND):
+        why = "Tables of that name are views of another one."
+        yield page.mistake("LAKE-116", "", f"'{page.stem}' cannot be the name of a table", why, "Name it otherwise.")
+    for name in columns:
+        if OWN.fullmatch(name) and not (name.startswith("is_") and name not in plan.TIMELINE):
+            why = "Silver has a column of its own by that name, or makes one."
+            yield page.mistake("LAKE-116", name, f"'{name}' cannot be the name of a column", why, "Name it otherwise.")
+    referred = [(told(says, "refers_to"), name) for name, says in columns.items() if told(says, "refers_to")]
+    for table in {table for table, _ in referred if [one for one, _ in referred].count(table) > 1}:
+        names = ", ".join(name for one, name in referred if one == table)
+        why = f"Both would be minted as '{table}_key', and one would be lost."
+        yield page.mistake("LAKE-105", names, f"{names} refer to '{table}'", why, "Let one of them refer to it.")
 
 
 def mistakes_in_rules(

@@ -182,8 +182,9 @@ def _build(lake: Lake, did: Run) -> Iterator[Step]:
 
 
 def _release(lake: Lake, did: Run) -> Iterator[Step]:
-    if any(step.step == "build" and step.outcome == "failed" for step in did.steps):
-        yield Step("release", "release", "failed", found="held: gold could not be built", exit_code=30)
+    if broken := [step.name for step in did.steps if step.step in {"refine", "build"} and step.outcome == "failed"]:
+        found = f"held: {', '.join(broken)} failed, and tables that share keys advance together or not at all"
+        yield Step("release", "release", "failed", found=found, exit_code=30)
         return
     names = [*vault.TABLES, *(f"quarantine.{table}" for table in lake.declared.tables)]
     names += [f"restricted.{table}_history" for table in lake.declared.tables]

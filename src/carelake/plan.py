@@ -42,7 +42,11 @@ HIDDEN = (SOURCE_TIME, LOAD, ROW_HASH, TRACKED, TOMBSTONE, REVISION, GONE)
 
 def fingerprint(columns: Iterable[str]) -> str:
     """SQL of a text that is equal for equal values only: with lengths, so that NULL, '' and shifted values differ."""
-    return "CONCAT(" + ", ".join(f"LENGTH(CAST({c} AS TEXT)), ':', CAST({c} AS TEXT), ';'" for c in columns) + ")"
+    return (
+        "CONCAT("
+        + ", ".join(f"CAST(LENGTH(CAST({c} AS TEXT)) AS TEXT), ':', CAST({c} AS TEXT), ';'" for c in columns)
+        + ")"
+    )
 
 
 def stored_columns(table: Table, policy: Policy) -> dict[str, str]:
@@ -136,17 +140,25 @@ def _typed(expression: str, kind: str, zone: str) -> str:
         return f"NULLIF(CAST({expression} AS TEXT), '')"
     if kind == "timestamp" and zone != "UTC":
         says_zone = f"REGEXP_MATCHES(CAST({expression} AS TEXT), '{ZONED}')"
-        local = f"TRY_CAST({expression} AS TIMESTAMP) AT TIME ZONE '{zone}'"
-        return f"CASE WHEN {says_zone} THEN TRY_CAST({expression} AS TIMESTAMPTZ) ELSE {local} END"
-    return f"TRY_CAST({expression} AS {TYPES[kind]})"
+        local = f"{_read(expression, 'TIMESTAMP')} AT TIME ZONE '{zone}'"
+        return f"CASE WHEN {says_zone} THEN {_read(expression, 'TIMESTAMPTZ')} ELSE {local} END"
+    return _read(expression, TYPES[kind])
+
+
+def _read(expression: str, kind: str) -> str:
+    """The value, or NULL. Engines read words as dates too ('infinity', 'epoch'), and round 1.5 to a whole number."""
+    text = f"TRIM(CAST({expression} AS TEXT))"
+    if kind in {"DATE", "TIMESTAMP", "TIMESTAMPTZ"}:
+        return f"CASE WHEN LEFT({text}, 1) BETWEEN '0' AND '9' THEN TRY_CAST({expression} AS {kind}) END"
+    if kind == "BIGINT":
+        return f"CASE WHEN REGEXP_MATCHES({text}, '^[+-]?[0-9]+([.]0*)?$') THEN TRY_CAST({expression} AS {kind}) END"
+    return f"TRY_CAST({expression} AS {kind})"
 
 
 def _unreadable(column: Column, expression: str) -> str:
     given = f"NULLIF(TRIM(CAST({expression} AS TEXT)), '')"
-    return (
-        f"CASE WHEN NOT {given} IS NULL AND TRY_CAST({expression} AS {TYPES[column.type]}) IS NULL"
-        f" THEN '{column.name}_readable' END"
-    )
+    read = _read(expression, TYPES[column.type])
+    return f"CASE WHEN NOT {given} IS NULL AND {read} IS NULL THEN '{column.name}_readable' END"
 
 
 # --- treated ---------------------------------------------------------------------------------------------------------

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from .model import Cell, Column, Policy
 
+# States, territories, freely associated states and military posts: USPS Publication 28, appendix B. Any two letters
+# before a ZIP would let parts of a street through.
+USPS = (
+    "AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA"
+    "|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|AS|GU|MP|PR|VI|FM|MH|PW|AA|AE|AP"
+)
 # Treatments that a SELECT can make of the value itself. A token is joined from the vault instead.
 STORED_AS = {
     "keep": "{value}",
     # USPS code before the ZIP at the end of an address. The rest of the address is dropped.
-    "state": "REGEXP_EXTRACT({value}, '[, ]([A-Z][A-Z]) [0-9]{{5}}(-[0-9]{{4}})?$', 1)",
+    "state": f"REGEXP_EXTRACT({{value}}, '[, ]({USPS}) [0-9]{{{{5}}}}(-[0-9]{{{{4}}}})?$', 1)",
     "last4": "'XXX-XX-' || RIGHT({value}, 4)",
 }
 STORED = {*STORED_AS, "token", "restrict", "drop"}  # `age` cannot be among them: it is wrong a year later

@@ -154,6 +154,8 @@ def _respell(node: exp.Expr) -> None:
     ):  # `$` is also before a last line break
         ends = re.sub(r"(\\.|\[[^]]*\])|\$", lambda found: found[1] or r"\z", node.expression.name)
         node.set("expression", exp.Literal.string(ends))
+    elif isinstance(node, exp.AtTimeZone):  # of a time without one; sqlglot turns it the other way
+        node.replace(exp.Anonymous(this="TO_UTC_TIMESTAMP", expressions=[node.this, node.args["zone"]]))
     elif isinstance(node, exp.StrToTime) and _is_format(node.args["format"]):
         node.replace(_parsed("TO_TIMESTAMP", node.this, node.args["format"]))
     elif _is_try_strptime(node):

@@ -25,6 +25,7 @@ TOKENS = {
 KEYS = {"entity": "TEXT", "source_system": "TEXT", "source_id": "TEXT", "key": "BIGINT"}
 TABLES = ("vault.token", "vault.key_map")
 PREFIX = {"name": "PATIENT", "record_number": "RECORD", "health_plan_number": "PLAN", "account_number": "ACCOUNT"}
+AT_ONCE = 250_000  # values that pass through Python together, so that its memory is bounded
 LENGTH = 12  # base32 signs of a token: 60 bits
 
 
@@ -62,14 +63,14 @@ class Vault:
         self.engine.lend("lookup_key", pa.table({"inside": [inner], "outside": [outer]}))
         self.engine.hold("sought", _looked_up(identifiers))
         self.engine.let_go("lookup_key")
-        new = self.engine.ask(
-            "SELECT source_system, kind, stands_for, lookup FROM sought"
-            " WHERE NOT lookup IN (SELECT lookup FROM vault.token) ORDER BY source_system, kind, lookup"
-        )
-        if new.num_rows:
+        self.engine.hold("unknown", "SELECT * FROM sought WHERE NOT lookup IN (SELECT lookup FROM vault.token)")
+        while (new := self.engine.ask(f"SELECT * FROM unknown LIMIT {AT_ONCE}")).num_rows:
             self.engine.lend("minted", self._minted(new, now))
             self.engine.append("vault.token", "SELECT * FROM minted")
-            self.engine.let_go("minted")
+            self.engine.hold("rest", "SELECT * FROM unknown WHERE NOT lookup IN (SELECT lookup FROM minted)")
+            self.engine.hold("unknown", "SELECT * FROM rest")
+            self.engine.let_go("minted", "rest")
+        self.engine.let_go("unknown")
         self.engine.hold(
             "token_of",
             "SELECT sought.source_system, sought.kind, sought.stands_for, known.token"

@@ -10,8 +10,8 @@ SELECT
     claim.claim_key,
     claim.source_system,
     claim.claim_id,
-    COALESCE(claim.transaction_key, -1) AS transaction_key,
-    COALESCE(claim.encounter_key, -1) AS encounter_key,
+    COALESCE(charge.transaction_key, -1) AS transaction_key,
+    COALESCE(encounter.encounter_key, -1) AS encounter_key,
     COALESCE(patient.patient_key, -1) AS patient_key,
     COALESCE(provider.provider_key, -1) AS provider_key,
     COALESCE(department.department_key, -1) AS department_key,
@@ -41,6 +41,10 @@ SELECT
     claim.coinsurance,
     claim.copay
 FROM silver.claim AS claim
+LEFT JOIN silver.transaction AS charge
+    ON claim.transaction_key = charge.transaction_key
+LEFT JOIN silver.encounter AS encounter
+    ON claim.encounter_key = encounter.encounter_key
 LEFT JOIN gold.dim_patient AS patient
     ON claim.patient_key = patient.patient_key
 LEFT JOIN gold.dim_provider AS provider

@@ -29,7 +29,7 @@ SELECT
     posted.transaction_key,
     posted.source_system,
     posted.transaction_id,
-    COALESCE(posted.encounter_key, -1) AS encounter_key,
+    COALESCE(encounter.encounter_key, -1) AS encounter_key,
     COALESCE(patient.patient_key, -1) AS patient_key,
     COALESCE(provider.provider_key, -1) AS provider_key,
     COALESCE(department.department_key, -1) AS department_key,
@@ -70,6 +70,8 @@ SELECT
         - CAST(posted.adjustment_as_of AS DECIMAL(18, 2)) AS DECIMAL(18, 2)
     ) AS balance
 FROM posted
+LEFT JOIN silver.encounter AS encounter
+    ON posted.encounter_key = encounter.encounter_key
 LEFT JOIN gold.dim_patient AS patient
     ON posted.patient_key = patient.patient_key
 LEFT JOIN gold.dim_provider AS provider

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -29,6 +30,7 @@ from ..errors import LakeDamaged, QuestionFailed, QuestionRefused, choose
 from ..lake import ZONES, root
 from ..model import Declarations, Table
 
+MEMORY = "2GB"  # of one question; what needs more spills, encrypted, to a folder of its own
 LAYERS = ("bronze", "silver", "gold", "audit", "quarantine", "reference")
 SHOWN_AS_STORED = ("gold", "quarantine", "reference")  # of silver, only the views: row hashes are never shown
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would repeat the question, which may hold a name
@@ -44,12 +46,12 @@ def ask(project: Path, question: str) -> Iterator[pa.RecordBatchReader]:
     named = _tables(question)
     shown = _Shown(project, declared)
     views = {name: shown.select(name) for name in named}
-    with duckdb.connect() as db:
+    with TemporaryDirectory(prefix="carelake-") as spill, duckdb.connect() as db:
         for name, select in views.items():
             layer, table = name.split(".")
             db.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
             db.execute(f'CREATE VIEW "{layer}"."{table}" AS {select}')
-        _lock(db, shown.files)
+        _lock(db, shown.files, spill)
         try:
             yield db.sql(question).to_arrow_reader(10_000)
         except duckdb.Error as error:
@@ -83,9 +85,11 @@ def _tables(question: str) -> list[str]:
     return sorted({f"{t.db}.{t.name}".lower() for t in found})
 
 
-def _lock(db: duckdb.DuckDBPyConnection, files: list[str]) -> None:
-    for name, value in SESSION.items():
-        db.execute(f"SET {name} = '{value}'")
+def _lock(db: duckdb.DuckDBPyConnection, files: list[str], spill: str) -> None:
+    for name, value in (SESSION | {"temp_directory": spill, "memory_limit": MEMORY}).items():
+        db.execute(f"SET {name} = {exp.Literal.string(value).sql('duckdb')}")
+    db.execute("SET force_mbedtls_unsafe = 'true'")  # see engine/duck.py
+    db.execute("SET temp_file_encryption = true")
     listed = ", ".join(exp.Literal.string(file).sql("duckdb") for file in files)
     db.execute(f"SET allowed_paths = [{listed}]")
     db.execute("SET enable_external_access = false")

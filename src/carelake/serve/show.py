@@ -104,13 +104,17 @@ def answer(batches: pa.RecordBatchReader, form: str) -> None:
 
 def grid(batches: pa.RecordBatchReader) -> None:
     """The first rows of an answer, as a table."""
-    rows = [row for batch in batches for row in batch.to_pylist()]
+    rows: list[dict[str, Any]] = []
+    count = 0
+    for batch in batches:
+        rows += batch.slice(0, SHOWN - len(rows)).to_pylist() if len(rows) < SHOWN else []
+        count += batch.num_rows
     table = _table(*batches.schema.names)
-    for row in rows[:SHOWN]:
+    for row in rows:
         table.add_row(*(escape(str(_plain(value))) for value in row.values()))
     console().print(table)
-    if len(rows) > SHOWN:
-        console().print(f"{len(rows):,} rows, of which {SHOWN} are shown: `--format csv` writes them all.")
+    if count > SHOWN:
+        console().print(f"{count:,} rows, of which {SHOWN} are shown: `--format csv` writes them all.")
 
 
 STATED = ("as_of", "definition")  # said once below a KPI, not in every row

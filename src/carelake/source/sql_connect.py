@@ -96,7 +96,7 @@ def _mysql(who: str, url: str) -> Database:
     told = {name: value for name, value in parse_qsl(parts.query) if value.upper() != "PREFERRED"}
     client = pymysql.connect(
         user=unquote(parts.username or ""),
-        password=unquote(parts.password or "").encode(),  # type: ignore[arg-type] # a str would be sent as Latin-1
+        password=unquote(parts.password or "").encode(),
         host=parts.hostname,
         port=parts.port or 3306,
         database=unquote(parts.path.lstrip("/")) or None,
@@ -120,8 +120,8 @@ def _mysql(who: str, url: str) -> Database:
 
 def _mysql_tls(told: dict[str, str]) -> dict[str, Any]:
     """By `ssl-mode`, as MySQL's own clients read it: TLS where the server has it, unless the URL says otherwise."""
-    verified = {"ssl_verify_cert": True, "ssl_ca": told.get("ssl-ca")}
-    modes = {
+    verified: dict[str, Any] = {"ssl_verify_cert": True, "ssl_ca": told.get("ssl-ca")}
+    modes: dict[str, dict[str, Any]] = {
         "DISABLED": {"ssl_disabled": True},
         "REQUIRED": {"ssl": {"check_hostname": False}},
         "VERIFY_CA": verified,

@@ -85,7 +85,7 @@ def low(kind: Kind, last: str, lookback: str | None) -> str:
 def latest(kind: Kind, *bounds: str | None) -> str | None:
     """The latest of the bounds; None if there are none. Raises `Unreadable`."""
     places = {bound: _place(kind, bound) for bound in bounds if bound is not None}
-    return max(places, key=lambda bound: places[bound], default=None)  # type: ignore[arg-type,return-value]
+    return max(places, key=lambda bound: places[bound], default=None)
 
 
 def _place(kind: Kind, bound: str) -> datetime | Decimal | int:
