@@ -29,6 +29,7 @@ from .source import Delivery, Progress
 
 REJECTED = "rejected.parquet"
 OWN = "_lake_"  # how the names of columns begin that are not the source's
+VERSIONS, LEAST, GREATEST, LAST = (f"{OWN}{name}" for name in ("versions", "least", "greatest", "last"))  # of a key
 HASH = "_lake_hash"  # of rows that are compared; not stored
 UNFINISHED = ".unfinished-"  # a folder of that name belongs to a run that was killed
 
@@ -229,7 +230,7 @@ def _fresh(engine: Engine, key: Sequence[str], names: Sequence[str]) -> str:
     sets = f"SELECT {_listed(key)}, {_SET} FROM now GROUP BY {_listed(key)}"
     repeated = f"""SELECT {_listed(key)} FROM ({sets}) AS now WHERE EXISTS (
     SELECT 1 FROM latest WHERE {_same("now", "latest", key)}
-    AND now.versions = latest.versions AND now.least = latest.least AND now.greatest = latest.greatest
+    AND now.{VERSIONS} = latest.{VERSIONS} AND now.{LEAST} = latest.{LEAST} AND now.{GREATEST} = latest.{GREATEST}
 ) AND NOT EXISTS (SELECT 1 FROM altered WHERE {_same("now", "altered", key)})"""
     staged = _digested(engine, "staged") if HASH in key else "staged"
     return f"""SELECT {_listed([*names, SEQUENCE, DELETED])} FROM {staged}
@@ -241,18 +242,18 @@ def _vanished(key: Sequence[str], names: Sequence[str], sequence: int) -> str:
     columns = [f"latest.{name} AS {name}" if name in key else f"NULL AS {name}" for name in names]
     columns += [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"TRUE AS {DELETED}"]
     staged = f"SELECT 1 FROM now WHERE {_same('latest', 'now', key)}"
-    return f"SELECT {_listed(columns)} FROM latest WHERE greatest <> '' AND NOT EXISTS ({staged})"
+    return f"SELECT {_listed(columns)} FROM latest WHERE {GREATEST} <> '' AND NOT EXISTS ({staged})"
 
 
-_SET = f"COUNT(DISTINCT {HASH}) AS versions, MIN({HASH}) AS least, MAX({HASH}) AS greatest"
+_SET = f"COUNT(DISTINCT {HASH}) AS {VERSIONS}, MIN({HASH}) AS {LEAST}, MAX({HASH}) AS {GREATEST}"
 
 
 def _latest(key: Sequence[str]) -> str:
     """The digests of the last load that landed each key."""
-    last = f"SELECT {_listed(key)}, MAX({SEQUENCE}) AS last FROM prior GROUP BY {_listed(key)}"
+    last = f"SELECT {_listed(key)}, MAX({SEQUENCE}) AS {LAST} FROM prior GROUP BY {_listed(key)}"
     return f"""WITH last AS ({last})
-SELECT {_listed([f"prior.{name}" for name in key])}, {_SET}, MAX(last.last) AS last
-FROM prior INNER JOIN last ON prior.{SEQUENCE} = last.last AND {_same("prior", "last", key)}
+SELECT {_listed([f"prior.{name}" for name in key])}, {_SET}, MAX(last.{LAST}) AS {LAST}
+FROM prior INNER JOIN last ON prior.{SEQUENCE} = last.{LAST} AND {_same("prior", "last", key)}
 GROUP BY {_listed([f"prior.{name}" for name in key])}"""
 
 
@@ -260,9 +261,9 @@ def _altered(key: Sequence[str]) -> str:
     """Keys of three rows and more that have one now which the last load did not land: what lies between the least and
     the greatest, `latest` cannot tell.
     """
-    landed = f"{_same('prior', 'now', key)} AND prior.{SEQUENCE} = latest.last AND prior.{HASH} = now.{HASH}"
+    landed = f"{_same('prior', 'now', key)} AND prior.{SEQUENCE} = latest.{LAST} AND prior.{HASH} = now.{HASH}"
     return f"""SELECT DISTINCT {_listed([f"now.{name}" for name in key])}
-FROM now INNER JOIN latest ON latest.versions > 2 AND {_same("latest", "now", key)}
+FROM now INNER JOIN latest ON latest.{VERSIONS} > 2 AND {_same("latest", "now", key)}
 LEFT JOIN prior ON {landed} WHERE prior.{HASH} IS NULL"""
 
 

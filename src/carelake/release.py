@@ -12,6 +12,7 @@ import pyarrow as pa
 from .engine import Engine
 
 TABLE = "audit.releases"
+LEDGER = "audit.load_logs"
 KEPT = ("vault", "restricted", "quarantine")  # layers that are only added to; silver and gold are made of what is below
 COLUMNS = {
     "id": "BIGINT", "run_id": "TEXT", "as_of": "DATE", "released_at": "TIMESTAMPTZ", "tables": "TEXT",
@@ -42,20 +43,23 @@ def latest(engine: Engine) -> Release | None:
 def lost(engine: Engine) -> list[str]:
     """Tables that the latest release knew, and that are gone or older now: those that no run could bring back."""
     last = latest(engine) if engine.version(TABLE) is not None else None
-    if last is None:
-        return []
-    kept = {name: known for name, known in last.tables.items() if name.partition(".")[0] in KEPT}
+    tables = last.tables if last else {}
+    kept = {name: known for name, known in tables.items() if name.partition(".")[0] in KEPT}
     gone = [name for name, known in kept.items() if (engine.version(name) or 0) < known]
-    ledger = "audit.load_logs"
-    landed = f"SELECT COALESCE(MAX(id), 0) AS id FROM {ledger}"
-    known = engine.ask(landed).to_pylist()[0]["id"] if engine.version(ledger) is not None else 0
-    return [*gone, ledger] if known < last.loads else gone
+    minted = engine.version("vault.key_map") or 0  # keys are minted of loads, so that there were some
+    return [*gone, LEDGER] if _loads(engine) < (last.loads if last else min(minted, 1)) else gone
+
+
+def _loads(engine: Engine) -> int:
+    if engine.version(LEDGER) is None:
+        return 0
+    return int(engine.ask(f"SELECT COALESCE(MAX(id), 0) AS id FROM {LEDGER}").to_pylist()[0]["id"])
 
 
 def publish(engine: Engine, names: list[str], as_of: date, run_id: str, now: datetime) -> Release | None:
     """Release the tables as they stand now; None if the latest release says the same."""
     tables = {name: version for name in sorted(names) if (version := engine.version(name)) is not None}
-    loads = engine.ask("SELECT COALESCE(MAX(id), 0) AS id FROM audit.load_logs").to_pylist()[0]["id"]
+    loads = _loads(engine)
     last = latest(engine)
     if last and (last.tables, last.as_of, last.loads) == (tables, as_of, loads):
         return None
