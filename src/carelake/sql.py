@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlglot
 from sqlglot import ErrorLevel, exp
-from sqlglot.errors import ParseError
+from sqlglot.errors import SqlglotError
 
 HOME = "duckdb"
 
@@ -169,7 +169,7 @@ def _parsed(function: str, text: exp.Expr, form: exp.Expr) -> exp.Expr:
 def _refused(sql: str, allowed: tuple[type[exp.Expr], ...]) -> list[tuple[str, str]]:
     try:
         (tree,) = sqlglot.parse(sql, dialect=HOME)
-    except (ParseError, ValueError):
+    except (SqlglotError, ValueError):
         tree = None
     if tree is None:
         return [("what is not one SELECT or expression", "one that DuckDB understands")]

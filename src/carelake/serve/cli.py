@@ -56,15 +56,20 @@ def main() -> None:
         sys.exit(ours.exit_code)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"carelake {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     project: Annotated[Path, typer.Option("-p", "--project", help="The project's folder.")] = Path(),
-    version: Annotated[bool, typer.Option("--version", help="Say the version, and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version, and stop.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     State.project = project
-    if version:
-        typer.echo(f"carelake {__version__}")
-        raise typer.Exit
 
 
 @app.command()
