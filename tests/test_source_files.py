@@ -565,7 +565,7 @@ class TestTheHeadersContract:
         put(landing, CLAIMS)
         error = refused(landing, feed(**says))
         assert error.code == "LAKE-204"
-        assert "no column Paid Amount." in str(error)
+        assert "no column 'Paid Amount'" in str(error)
 
     def test_freeze_refuses_every_change_and_leaves_the_file(self, landing: Path) -> None:
         put(landing, "ClaimID,ClaimAmount,Note,Copay\nC1,1,n,5\n")
