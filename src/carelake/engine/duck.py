@@ -97,7 +97,7 @@ class Duck:
 
     @in_our_words("hold")
     def hold(self, name: str, select: str, as_of: date | None = None) -> int:
-        given = {"as_of": as_of} if "$as_of" in select else None
+        given = {"as_of": as_of} if as_of and "$as_of" in select else None
         self.db.execute(f"CREATE OR REPLACE TEMP TABLE {_name(name)} AS {select}", given)
         self._of_this_run[name] = "TABLE"
         return int(self.db.execute(f"SELECT COUNT(*) FROM {_name(name)}").fetchall()[0][0])
@@ -143,7 +143,7 @@ class Duck:
 
     def _rows(self, select: str, as_of: date | None = None) -> pa.RecordBatchReader:
         """Streamed: a table larger than memory passes through."""
-        given = {"as_of": as_of} if "$as_of" in select else None
+        given = {"as_of": as_of} if as_of and "$as_of" in select else None
         return self.db.sql(select, params=given).to_arrow_reader(100_000)
 
     def _in_order(self, table: str, select: str) -> str:
