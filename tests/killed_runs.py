@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from carelake import bronze, timeline
@@ -176,6 +178,35 @@ atexit.register(lambda: print("moments", next(count) - 1))
 """
 
 
+# Says where it is, so that it can be killed there.
+TELLS = """
+import functools
+from carelake import bronze, pipeline
+def telling(module, verb, step, then=""):
+    does = getattr(module, verb)
+    @functools.wraps(does)
+    def tells(*given, **more):
+        print("in", step, flush=True)
+        done = does(*given, **more)
+        if then:
+            print("in", then, flush=True)
+        return done
+    setattr(module, verb, tells)
+telling(bronze, "land", "land", "extract")
+for step in ("extract", "refine", "build", "release", "keep"):
+    telling(pipeline, "_" + step, step)
+"""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a run: the `place`-th one that it says it is in, and for how many seconds it was."""
+
+    place: int
+    step: str
+    seconds: float
+
+
 def started(hospital: Hospital, now: datetime, before: str = "") -> subprocess.Popen[str]:
     """`carelake run` at that hour. `before` is Python that runs in its process first."""
     command = [sys.executable, "-c", RUN.format(before=before), now.isoformat(), str(hospital.project)]
@@ -199,16 +230,27 @@ def killed_at(hospital: Hospital, now: datetime, moment: int | str) -> bool:
     return process.returncode == -9
 
 
-def killed_after(hospital: Hospital, now: datetime, seconds: float) -> bool:
-    """Whether a run was still going after so many seconds, and was killed."""
-    process = started(hospital, now)
-    try:
-        process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
+def stretches(hospital: Hospital, now: datetime) -> list[Stretch]:
+    """The parts of a run that must succeed."""
+    process = started(hospital, now, TELLS)
+    told = [(line.removeprefix("in ").strip(), monotonic()) for line in process.stdout or () if line.startswith("in ")]
+    _, wrong = process.communicate()
+    assert process.returncode == 0, wrong
+    return [Stretch(n, step, end - begin) for n, ((step, begin), (_, end)) in enumerate(pairwise(told))]
+
+
+def killed_in(hospital: Hospital, now: datetime, place: int, seconds: float) -> str:
+    """In which step a run died that was killed so many seconds into a stretch; `nowhere` if it had said all by then."""
+    with started(hospital, now, TELLS) as process:
+        assert process.stdout
+        assert process.stderr
+        said = list(islice(process.stdout, place + 1))
+        sleep(seconds)
         process.kill()
-        process.communicate()
-    assert process.returncode in (0, -9)
-    return process.returncode == -9
+        said += process.stdout
+        wrong = process.stderr.read()
+    assert process.returncode in (0, -9), wrong
+    return said[-1].removeprefix("in ").strip() if said[-1].startswith("in ") else "nowhere"
 
 
 # --- what a lake holds -----------------------------------------------------------------------------------------------

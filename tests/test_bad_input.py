@@ -56,6 +56,8 @@ def file(code: str, content: str | bytes, name: str = BAD) -> Trouble:
     return Trouble("hos-a.claims", code, spoil, mend, "SELECT COUNT(*) FROM silver.claim", 3, 4)
 
 
+# Some number of rows, and another one each time: it is once in five thousand that they are as many as were counted.
+MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1 + ABS(RANDOM()) % 5000) SELECT 1 FROM n"
 TROUBLES = {
     "a missing table": table(
         "providers", "LAKE-203",
@@ -74,6 +76,13 @@ TROUBLES = {
         sql("UPDATE departments SET Beds = 'Zebedee' WHERE DeptID = 'D1'", hospital="b"),
         sql("UPDATE departments SET Beds = 14, Name = 'Heart' WHERE DeptID = 'D1'", hospital="b"),
         "SELECT COUNT(*) FROM silver.department_history", 4, 5,
+    ),
+    "a source that counts rows and gives others": table(
+        "providers", "LAKE-206",
+        ["INSERT INTO providers VALUES ('H1-V3', 'Zebedee', 'Fox', 'Surgery', 'D1', NULL)",
+         "ALTER TABLE providers RENAME TO doctors",
+         f"CREATE VIEW providers AS SELECT doctors.* FROM doctors, ({MANY})"],
+        ["DROP VIEW providers", "ALTER TABLE doctors RENAME TO providers"], 2, 3,
     ),
     "an unreachable database": Trouble(
         "hos-b.departments", "LAKE-201",
@@ -112,6 +121,20 @@ def test_a_feed_fails_with_its_own_code_and_the_next_run_ends_right(
     assert not list((small.landing / "claims").iterdir())
 
 
+def test_a_log_in_that_is_denied_is_tried_once_a_run_whatever_the_number_of_feeds(
+    small: Small, postgres: Server
+) -> None:
+    def denied() -> int:
+        return postgres.log.read_text().count("password authentication failed")
+
+    small.changed["HOS_A_URL"] = postgres.url(password="wr0ng-Pa55word")
+    before = denied()
+    did = small.run(1)
+    feeds = ("patients", "departments", "providers", "encounters", "transactions")
+    assert failed(did) == {f"extract hos-a.{name}": "LAKE-202" for name in feeds}
+    assert denied() == before + 1
+
+
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
 def test_a_wrong_password_is_never_printed(kind: str, small: Small, request: pytest.FixtureRequest) -> None:
     server: Server = request.getfixturevalue(kind)
@@ -123,7 +146,7 @@ def test_a_wrong_password_is_never_printed(kind: str, small: Small, request: pyt
     small.sql(NEWS)
     told = small.command("run")
     assert told.returncode == 20
-    assert b"LAKE-202 hos-b/departments" in told.stdout
+    assert b"failed: extract hos-b.departments\nLAKE-202" in told.stdout
     for secret in ("wr0ng-Pa55word", server.url(password="wr0ng-Pa55word")):
         assert secret not in (told.stdout + told.stderr).decode() + everything_said(small)
     assert small.ask("SELECT outcome, code FROM audit.run_steps WHERE code <> ''") == [("failed", "LAKE-202")]
@@ -182,11 +205,30 @@ def test_a_date_that_is_none_is_held_back_and_one_to_come_does_not_move_the_wate
     assert small.ask(f"{held}transaction") == [("service_date_readable",)]
     assert small.ask(f"{held}patient") == [("birth_is_past",)]
     assert small.one("SELECT COUNT(*) FROM silver.patient") == 3  # the good version stands
-    assert small.one("SELECT encounter_type FROM silver.encounter WHERE encounter_id = 'E1'") == "Later"
+    assert small.ask(f"{held}encounter") == [("updated_at_not_in_future",)]
+    assert small.one("SELECT encounter_type FROM silver.encounter WHERE encounter_id = 'E1'") == "Inpatient"
     small.sql(
         "INSERT INTO encounters VALUES ('E4', 'P1', '2024-11-01', 'New', 'V1', 'D1', '97099', NULL, '2024-11-02')"
     )
     assert step(small.run(2), "hos-a.encounters").rows == 1
+
+
+NO_DATES = ["0000-01-01", "99999-01-01", "10000-01-01", "infinity", "-infinity", "epoch", "today", "2024-01-01 BC",
+            "20240101", "01/02/2024", "2024-01-01T25:00:00"]  # fmt: skip
+DATES = ["0001-01-01", "9999-12-31", "2024-1-9", " 2024-01-09 ", "2024-01-09 23:59:59"]
+
+
+def test_what_no_calendar_has_or_no_program_can_read_is_no_date(small: Small) -> None:
+    small.sql(*(charge(f"NONE {n}", "5", "'2024-11-01'") for n in range(len(NO_DATES))))
+    small.sql(*(charge(f"ONE {n}", "5", "'2024-11-01'") for n in range(len(DATES))))
+    for kind, told in (("NONE", NO_DATES), ("ONE", DATES)):
+        small.sql(*(f"UPDATE transactions SET ServiceDate = '{date}' WHERE TransactionID = '{kind} {n}'"
+                    for n, date in enumerate(told)))  # fmt: skip
+    assert failed(small.run(1)) == {}
+    held = small.ask("SELECT transaction_id, quarantine_reasons FROM quarantine.transaction")
+    assert dict(held) == {f"NONE {n}": "service_date_readable" for n in range(len(NO_DATES))}
+    asked = "SELECT CAST(service_date AS TEXT) FROM silver.transaction WHERE transaction_id LIKE 'ONE%' ORDER BY 1"
+    assert small.ask(asked) == [("0001-01-01",), *[("2024-01-09",)] * 3, ("9999-12-31",)]
 
 
 def test_every_mistake_in_the_declarations_is_told_at_once_and_nothing_is_read(small: Small) -> None:

@@ -11,6 +11,7 @@ import pytest
 from carelake import check_words, declare, project
 from carelake.errors import DeclarationsRefused, ProjectMissing
 from carelake.model import Declarations, Feed
+from carelake.serve import show
 
 SLIPS = [
     ("lake.yml", "engine: duck", "engine: dukc"),
@@ -155,9 +156,11 @@ def test_a_name_given_twice_is_a_mistake_and_not_the_last_one(rcm):
 
 
 def test_yes_and_no_and_octal_numbers_stay_text(rcm):
+    write(rcm, "settings.yml", "ask:\n  about: Whether to.\n  one_of: [NO, YES, 036]\n  default: 036\n")
+    assert declare.read(rcm).settings["ask"].value == "036"
     slip(rcm, "lake.yml", "days_in_ar_window: 90", "days_in_ar_window: 090\n  ask: NO")
-    assert declare.read(rcm).settings["days_in_ar_window"] == "090"
-    assert declare.read(rcm).settings["ask"] == "NO"
+    assert declare.read(rcm).settings["days_in_ar_window"].value == "090"
+    assert declare.read(rcm).settings["ask"].value == "NO"
 
 
 WARD = """about: Wards.
@@ -238,7 +241,6 @@ def test_a_feed_that_does_not_hold_together_is_named(rcm, right, wrong, code):
         ("  lake: lake  ", "  lakes: lake  ", "LAKE-102"),
         ("about: Revenue cycle of two hospitals.", "", "LAKE-101"),
         ("  patient:\n", "  person:\n", "LAKE-102"),
-        ("days_in_ar_window: 90 ", "days_in_ar_window: [90] ", "LAKE-101"),
         ("      otherwise: quarantine", "      otherwise: ignore", "LAKE-102"),
         ("      because: the billing", "      since: the billing", "LAKE-101"),
     ],
@@ -248,6 +250,12 @@ def test_a_slip_in_lake_yml_is_named(rcm, right, wrong, code):
     assert code in {found for found, where in refused(rcm) if where.startswith("rcm/lake.yml")}
 
 
+def test_a_shipped_rule_of_a_misspelled_name_is_named_with_the_nearest(rcm):
+    slip(rcm, "lake.yml", "  patient:\n", "  patient:\n    birth_in_past: {otherwise: warn}\n")
+    assert refused(rcm) == [("LAKE-102", f"rcm/lake.yml:{line_of(rcm / 'lake.yml', 'birth_in_past')}")]
+    assert "Did you mean 'birth_is_past'?" in said(rcm)
+
+
 def test_a_shipped_rule_can_be_given_another_severity_only(rcm):
     slip(rcm, "lake.yml", "rules: ", "rules:\n  transaction: {paid_within_amount: {otherwise: stop}}\n#")
     slip(rcm, "lake.yml", "  patient:\n", "  patient:\n    birth_is_past: {otherwise: warn}\n")
@@ -255,6 +263,95 @@ def test_a_shipped_rule_can_be_given_another_severity_only(rcm):
     assert rules["birth_is_past"].otherwise == "warn"
     assert rules["birth_is_past"].must == "birth_date <= $as_of"
     assert rules["first_name_present"].otherwise == "quarantine"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("kind: record_number, refers_to: patient", "kind: account_number, refers_to: patient"),
+        ("kind: record_number, refers_to: patient", "kind: not_personal, refers_to: patient"),
+        ("kind: record_number, refers_to: patient", "kind: record_number, refers_to: department"),
+    ],
+)
+def test_a_column_that_could_never_find_what_it_refers_to_is_named(rcm, right, wrong):
+    slip(rcm, "silver/encounter.yml", right, wrong)
+    assert ("LAKE-105", "silver/encounter.yml:9") in refused(rcm)
+
+
+def test_nothing_refers_to_a_table_whose_key_has_several_columns(rcm):
+    slip(
+        rcm,
+        "silver/department.yml",
+        "key: [source_system, department_id]",
+        "key: [source_system, department_id, department_name]",
+    )
+    assert ("LAKE-105", "silver/encounter.yml:13") in refused(rcm)
+
+
+# --- settings ---
+
+BEDS = "beds:\n  about: How many.\n  type: integer\n  from: 1\n  to: 40\n  default: 12\n"
+
+
+def test_a_setting_that_lake_yml_does_not_name_has_its_default(rcm):
+    write(rcm, "settings.yml", BEDS)
+    slip(rcm, "lake.yml", "  ar_aging_from: service_date # service_date | visit_date\n", "")
+    slip(rcm, "lake.yml", "days_in_ar_window: 90 ", "days_in_ar_window: 366 ")
+    values = {name: setting.value for name, setting in declare.read(rcm).settings.items()}
+    assert values == {"ar_aging_from": "service_date", "days_in_ar_window": "366", "beds": "12"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "told"),
+    [
+        ("days_in_ar_windw: 90 ", "LAKE-102", "Did you mean 'days_in_ar_window'?"),
+        ("days_in_ar_window: abc ", "LAKE-102", "Write a whole number from 1 to 366."),
+        ("days_in_ar_window: 0 ", "LAKE-102", "days_in_ar_window is '0'"),
+        ("days_in_ar_window: 367 ", "LAKE-102", "days_in_ar_window is '367'"),
+        ("days_in_ar_window: 9.5 ", "LAKE-102", "days_in_ar_window is '9.5'"),
+        ("days_in_ar_window: '' #", "LAKE-102", "days_in_ar_window is ''"),
+        ("days_in_ar_window: [90] ", "LAKE-101", "is not one word"),
+        ("days_in_ar_window: 90\n  beds: 41 #", "LAKE-102", "Write a whole number from 1 to 40."),
+    ],
+)
+def test_a_slip_in_a_setting_of_lake_yml_is_named_with_its_line(rcm, wrong, code, told):
+    write(rcm, "settings.yml", BEDS)
+    slip(rcm, "lake.yml", "days_in_ar_window: 90 ", wrong)
+    line = line_of(rcm / "lake.yml", wrong.split("\n")[-1].strip(" #"))
+    assert refused(rcm) == [(code, f"rcm/lake.yml:{line}")]
+    assert told in said(rcm)
+
+
+def test_a_setting_that_is_none_of_its_words_is_named_with_the_nearest(rcm):
+    slip(rcm, "lake.yml", "ar_aging_from: service_date ", "ar_aging_from: visitdate ")
+    assert refused(rcm) == [("LAKE-102", f"rcm/lake.yml:{line_of(rcm / 'lake.yml', 'visitdate')}")]
+    assert "there is no ar_aging_from 'visitdate'" in said(rcm)
+    assert "Did you mean 'visit_date'?" in said(rcm)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "code"),
+    [
+        ("  about: How many.\n", "", "LAKE-101"),
+        ("  default: 12\n", "", "LAKE-101"),
+        ("  default: 12\n", "  default: 41\n", "LAKE-102"),
+        ("  type: integer\n  from: 1\n  to: 40\n", "", "LAKE-101"),
+        ("  type: integer\n", "  one_of: [a, b]\n", "LAKE-101"),  # with bounds
+        ("  type: integer\n  from: 1\n  to: 40\n", "  one_of: [a, b]\n", "LAKE-102"),  # 12 is neither
+        ("  type: integer\n", "  type: money\n", "LAKE-102"),
+        ("  from: 1\n", "  from: one\n", "LAKE-102"),
+        ("  from: 1\n", "  form: 1\n", "LAKE-102"),
+        ("beds:\n", "days_in_ar_window:\n", "LAKE-108"),
+        (BEDS, "beds: 12\n", "LAKE-101"),
+        (BEDS, "beds: {\n", "LAKE-103"),
+    ],
+)
+def test_a_setting_that_does_not_hold_together_is_named(rcm, right, wrong, code):
+    assert right in BEDS
+    write(rcm, "settings.yml", BEDS.replace(right, wrong))
+    found = refused(rcm)
+    assert code in {one for one, where in found if where.startswith("rcm/settings.yml")}
+    assert not [where for _, where in found if where.startswith("rcm/lake.yml")]
 
 
 # --- marts and reference tables ---
@@ -304,6 +401,12 @@ def test_a_project_that_replaces_the_select_of_a_mart_keeps_its_page(rcm):
 def test_a_mart_that_does_not_hold_together_is_named(rcm, select, page, codes):
     mart(rcm, select, page)
     assert {code for code, _ in refused(rcm)} == codes
+
+
+def test_of_sql_that_cannot_be_read_it_is_said_where_reading_stopped(rcm):
+    mart(rcm, "SELECT\n    COUNT(*) AS wards,\n    department_id one two\nFROM silver.department\n", PAGE)
+    with pytest.raises(DeclarationsRefused, match="not one SELECT or expression, from line 3, letter 25 of it on"):
+        declare.read(rcm)
 
 
 def test_a_mart_needs_both_its_page_and_its_select(rcm):
@@ -445,8 +548,10 @@ def test_inactive_feeds_are_named_with_their_reason(rcm):
     steps = {
         step.name: step for step in foresee.plan(rcm, {"HOS_A_URL": "sqlite:///x"}, datetime(2024, 12, 1, tzinfo=UTC))
     }
-    assert steps["hos-a.encounters"].would == "skip"
-    assert "inactive" in steps["hos-a.encounters"].why
+    assert (steps["hos-a.encounters"].would, steps["hos-a.encounters"].why) == (
+        "skip", "inactive: is_active is 0 in load_config.csv",
+    )  # fmt: skip
+    assert steps["hos-a.transactions"].why == "inactive: not listed in load_config.csv"
 
 
 @pytest.mark.parametrize(
@@ -491,6 +596,7 @@ def test_a_file_of_the_same_name_replaces_the_shipped_one(rcm):
     assert list(declare.replaced(rcm)) == ["silver/department.yml"]
     (difference,) = project.differences(rcm)
     assert not difference.moved_on
+    assert project.accept(rcm) == []
     assert any(line.startswith("+about: Ours.") for line in difference.lines)
 
 
@@ -501,8 +607,20 @@ def test_diff_says_when_the_shipped_file_has_moved_on(rcm):
     noted.write_text(noted.read_text().replace(declare.digest(declare.shipped() / "silver/department.yml"), "0" * 64))
     project.note_replaced(rcm)  # a later run does not forget it
     assert [one.moved_on for one in project.differences(rcm)] == [True]
-    project.accept(rcm)
+    assert project.accept(rcm) == ["silver/department.yml"]
     assert [one.moved_on for one in project.differences(rcm)] == [False]
+
+
+def test_diff_says_that_a_file_is_the_same_and_what_was_taken_as_seen(rcm, capsys):
+    own(rcm, "silver/department.yml")
+    found = list(project.differences(rcm))
+    assert [one.lines for one in found] == [()]
+    show.differences(found, None)
+    assert "The same as the shipped one" in capsys.readouterr().out
+    show.differences(found, [])
+    assert "Nothing had moved on" in capsys.readouterr().out
+    show.differences(found, ["silver/department.yml"])
+    assert "Taken as seen: silver/department.yml." in capsys.readouterr().out
 
 
 def test_init_overwrites_nothing(rcm):

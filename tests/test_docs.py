@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlglot
 import yaml
 
-from carelake import check_words, declare, errors, privacy, project
+from carelake import check_words, declare, errors, privacy, project, sql
 from carelake.errors import LakeError
 from carelake.serve import cli
 
@@ -128,11 +129,11 @@ def test_every_word_of_the_declarations_is_described():
     assert {*words, *choices} - named(CONFIGURATION) == set()
 
 
-@pytest.mark.parametrize("noun", ["table", "column", "rule", "source", "feed", "mart", "lake"])
+@pytest.mark.parametrize("noun", ["table", "column", "rule", "source", "feed", "mart", "lake", "setting"])
 def test_no_word_is_described_that_does_not_exist(noun):
     heading = "## lake.yml" if noun == "lake" else f"| word of a {noun} |"
     rows = CONFIGURATION.partition(heading)[2].partition("| --- | --- |\n")[2].partition("\n\n")[0]
-    described = set(re.findall(r"^\| `(\w+)` \|", rows, re.M))
+    described = {word for cell in re.findall(r"^\| (`.*?) \|", rows, re.M) for word in named(cell)}
     assert described == check_words.NEEDS[noun] | check_words.MAY_HAVE.get(noun, set())
 
 
@@ -146,10 +147,22 @@ def test_every_kind_and_treatment_is_described_and_no_other():
 
 
 def test_every_setting_and_secret_of_the_template_is_described():
-    lake = yaml.safe_load((declare.shipped() / "templates/rcm/lake.yml").read_text())
+    settings = yaml.safe_load((declare.shipped() / "settings.yml").read_text())
     sources = "".join(path.read_text() for path in declare.shipped().rglob("*.yml"))
     secrets = set(re.findall(r"\$\{(\w+)\}", sources))
-    assert {*lake["settings"], *secrets} - named(CONFIGURATION) == set()
+    assert {*settings, *secrets} - named(CONFIGURATION) == set()
+
+
+def test_every_function_that_sql_may_use_is_described_and_no_other():
+    part = CONFIGURATION.partition("## SQL\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*`) \| .* \| (yes|no) \|$", part, re.M)
+    told = [(example, where) for examples, where in rows for example in re.findall("`([^`]+)`", examples)]
+    used = {type(node) for example, _ in told for node in sqlglot.parse_one(example, dialect=sql.HOME).walk()}
+    assert set(sql.FUNCTIONS) <= used
+    assert [one for one, _ in told if sql.refused_in_select(f"SELECT {one} AS y FROM silver.t")] == []
+    assert {one: "no" if sql.refused_in_expression(one) else "yes" for one, _ in told} == dict(told)
+    formats = part.partition("Formats of dates: ")[2].partition("\n\n")[0]
+    assert re.findall("`([^`]+)`", formats) == list(sql.FORMATS)
 
 
 def test_the_examples_of_the_configuration_load_together(tmp_path):
@@ -165,6 +178,7 @@ def test_the_examples_of_the_configuration_load_together(tmp_path):
     declared = declare.read(folder)
     assert {"rooms", "visits", "wards"} <= {feed.name for feed in declared.feeds if feed.source == "hos-c"}
     assert declared.marts["missed_appointments"].kpi == "missed"
+    assert declared.settings["missed_counts_from"].value == "first"
     assert declared.policy.seen["care_team"]["badge_number"].zone == "originals"
     assert {rule.name: rule.otherwise for rule in declared.tables["transaction"].rules}[
         "paid_within_amount"

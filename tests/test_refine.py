@@ -66,6 +66,8 @@ ANN = {
     "owes": "10.005", "visits": "3", "member": "true", "changed": "2026-03-08 01:30:00",
 }  # fmt: skip
 
+SEEN = hours(24 * 212)  # 2026-08-01
+
 
 @pytest.fixture
 def lake(tmp_path: Path) -> InMemory:
@@ -78,8 +80,8 @@ def lake(tmp_path: Path) -> InMemory:
 
 
 def refined(lake: InMemory, *rows: dict[str, Any], feed: str = "hos-a.people") -> list[dict[str, Any]]:
-    lake.land(feed, rows, columns=COLUMNS, seen=hours(1))
-    lake.refine(now=hours(1))
+    lake.land(feed, rows, columns=COLUMNS, seen=SEEN)
+    lake.refine(now=SEEN)
     return lake.ask("SELECT * FROM silver.person_all ORDER BY person_key")
 
 
@@ -124,6 +126,7 @@ def test_times_are_utc_and_a_source_says_its_zone_once(lake, feed, told, utc):
         ("visits", "many", "visits_readable"),
         ("member", "perhaps", "is_member_readable"),
         ("changed", "0000-00-00", "updated_at_readable"),
+        ("changed", "2026-08-02 00:00:01Z", "updated_at_not_in_future"),  # extracted a day and a second before
         ("born", "2026-07-01", "born_before"),  # the load is seen from 2026-06-30
         ("id", None, "person_id_present"),
         ("id", "", "person_id_present"),
@@ -164,12 +167,12 @@ def test_equal_numbers_of_two_hospitals_are_two_people(lake):
 
 def test_what_is_held_back_shows_in_all_until_a_good_version_takes_its_place(lake):
     refined(lake, {**ANN, "born": "2027-01-01"})
-    lake.land("hos-a.people", [{**ANN, "changed": "2026-03-09"}], columns=COLUMNS, seen=hours(30))
-    lake.refine(now=hours(30))
+    lake.land("hos-a.people", [{**ANN, "changed": "2026-03-09"}], columns=COLUMNS, seen=SEEN)
+    lake.refine(now=SEEN)
     (row,) = lake.ask("SELECT is_quarantined, is_current FROM silver.person_all")
     assert row == {"is_quarantined": False, "is_current": True}
-    lake.land("hos-a.people", [{**ANN, "changed": "2026-03-10", "visits": "many"}], columns=COLUMNS, seen=hours(60))
-    lake.refine(now=hours(60))
+    lake.land("hos-a.people", [{**ANN, "changed": "2026-03-10", "visits": "many"}], columns=COLUMNS, seen=SEEN)
+    lake.refine(now=SEEN)
     (row,) = lake.ask("SELECT is_quarantined, visits FROM silver.person_all")
     assert row == {"is_quarantined": False, "visits": 3}  # the last good version stays
 

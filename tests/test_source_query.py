@@ -140,7 +140,7 @@ def test_a_bound_or_lookback_of_another_kind_is_refused() -> None:
 
 def test_the_future_begins_tomorrow_in_the_hospitals_own_time() -> None:
     kinds: list[Kind] = ["date", "datetime", "instant", "text", "integer"]
-    assert [sql_watermark.cap(kind, "postgres", NOW, "America/New_York") for kind in kinds] == [
+    assert [sql_watermark.cap(kind, NOW, "America/New_York") for kind in kinds] == [
         "2026-03-12",
         "2026-03-11 08:00:00",
         "2026-03-11 12:00:00+00:00",

@@ -8,13 +8,15 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
-from servers import Source
+from servers import Source, fresh_source
 from sql_feeds import NOW, a_feed, after, read
 
 from carelake.errors import SourceShrank
@@ -142,6 +144,24 @@ def test_dates_are_watermarks_too(source: Source) -> None:
     (first,) = read(feed, source.url)
     (second,) = read(feed, source.url, after(first))
     assert (first.delivery.watermark_to, second.ids()) == ("2026-03-03", [2, 3])
+
+
+@pytest.mark.parametrize("name", ["postgres", "mariadb"])
+def test_a_moment_is_a_watermark_that_says_its_zone(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    source = fresh_source(request, name, tmp_path)
+    kind, zone = {
+        "postgres": ("timestamptz", "TIME ZONE 'UTC'"),
+        "mariadb": ("timestamp NULL", "time_zone = '+00:00'"),
+    }[name]
+    source.run(f"CREATE TABLE visits (id int PRIMARY KEY, changed {kind})")
+    source.run(
+        f"SET {zone}", "INSERT INTO visits VALUES (1, '2026-03-01 08:00:00'), (2, '2026-03-01 09:30:00'), (3, NULL)"
+    )
+    (first,) = read(replace(BY_TIME, time_zone="America/New_York"), source.url)
+    assert datetime.fromisoformat(first.delivery.watermark_to or "") == datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    source.run(f"SET {zone}", "INSERT INTO visits VALUES (4, '2026-03-01 08:30:00'), (5, '2026-03-01 08:29:59')")
+    (second,) = read(replace(BY_TIME, time_zone="America/New_York"), source.url, after(first))
+    assert second.ids() == [2, 3, 4]
 
 
 def test_names_are_found_in_any_case_and_whatever_they_hold(source: Source) -> None:

@@ -160,6 +160,23 @@ def test_of_a_row_that_is_gone_nothing_is_demanded(tmp_path):
     assert names(lake) == [("1", "A")]
 
 
+def test_what_was_mended_at_its_source_stops_nothing_any_more_and_is_held_back(tmp_path):
+    stop = THING.replace("otherwise: quarantine", "otherwise: stop")  # amount >= 0
+    lake = InMemory(tmp_path / "lake", declared(tmp_path / "p", {**PAGES, "silver/thing.yml": stop}))
+    roll(lake, 1, thing("1", "bad", EARLY, amount="-1"), thing("2", "bad", EARLY, amount="-1"))
+    with pytest.raises(RuleBroken, match="2 of 2 rows"):
+        lake.refine()
+    roll(lake, 2, thing("1", "good", EARLY), thing("2", "bad", EARLY, amount="-1"))
+    with pytest.raises(RuleBroken, match="1 of 2 rows"):
+        lake.refine()
+    roll(lake, 3, thing("1", "good", EARLY))  # the other one is gone
+    assert lake.refine()["thing"].rows == 4
+    assert names(lake) == names(lake, "thing_all") == [("1", "good")]
+    reason = "amount_not_negative"
+    held = lake.ask("SELECT thing_id, name, quarantine_reasons FROM quarantine.thing ORDER BY thing_id")
+    assert [tuple(row.values()) for row in held] == [("1", "bad", reason), ("2", "bad", reason)]
+
+
 def test_a_deletion_that_is_told_has_its_own_time_whenever_it_arrives(lake):
     roll(lake, 1, thing("1", "A", LATE), thing("2", "A", EARLY))
     roll(lake, 2, thing("1", "A", MIDDLE, gone="yes"), thing("2", "A", MIDDLE, gone="yes"))

@@ -99,7 +99,7 @@ def in_silver(lake: InMemory) -> dict[str, str]:
 
 
 def test_a_commit_that_comes_late_but_within_the_lookback_is_found_and_a_later_one_is_reconciled(source, lake):
-    start = 1_800_000_000_000
+    start = 1_700_000_000_000
     source.run(CREATE, new(1, "first", start), new(2, "second", start + 5_000))
     assert lake.extract("emr.things", source.url) == 2
     source.run(new(3, "late", start + 5_000 - LOOKBACK), new(4, "too late", start + 5_000 - LOOKBACK - 1))
@@ -113,7 +113,7 @@ def test_a_commit_that_comes_late_but_within_the_lookback_is_found_and_a_later_o
 
 @pytest.mark.parametrize("source", ["postgres", "mariadb"], indirect=True)
 def test_a_transaction_that_is_open_while_others_commit_is_found_when_it_commits(source, lake):
-    start = 1_800_000_000_000
+    start = 1_700_000_000_000
     source.run(CREATE, new(1, "first", start))
     with connected(source) as slow:
         slow.cursor().execute(new(2, "slow", start + 10))
@@ -183,7 +183,7 @@ def watched(source: Source, lake: InMemory, seconds: float) -> list[Writer]:
 def check(source: Source, lake: InMemory, seconds: float) -> None:
     if source.name == "sqlite":
         source.run("PRAGMA journal_mode = WAL")
-    source.run(CREATE, *(new(key, "first", 1_800_000_000_000 - 1_000 * 86_400_000) for key in range(THINGS)))
+    source.run(CREATE, *(new(key, "first", 1_700_000_000_000 - 1_000 * 86_400_000) for key in range(THINGS)))
     writers = watched(source, lake, seconds)
     late = {str(key): 0 for key in range(THINGS)} | {
         str(key): delay for writer in writers for key, delay in writer.late.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,7 @@ def arrivals(steps: Sequence[Step], stories: Stories, loads: Sequence[Load | Non
         assert (load.rows if load else 0) == len(news) + len(vanished), f"step {n} landed other rows"
         landed: dict[str | None, list[Told]] = {key: [] for key in vanished}
         for row in news:
-            landed.setdefault(row.key, []).append(_typed(row))
+            landed.setdefault(row.key, []).append(_typed(row, seen_at(n)))
         for key, rows in landed.items():
             upper = seen_at(n) if step.upper is None else hours(step.upper)
             arrived = Arrived(load.id if load else 0, upper, seen_at(n), tuple(rows), key in vanished)
@@ -178,13 +178,16 @@ def _raw(one: Row) -> tuple[str | None, ...]:
     return tuple(one.get(column) for column in COLUMNS[1:])
 
 
-def _typed(landed: Told) -> Told:
-    """A row of bronze as silver reads it: blank text is nothing, and what cannot be read is not good."""
+def _typed(landed: Told, seen: datetime) -> Told:
+    """A row of bronze as silver reads it: blank text is nothing, and what cannot be read, or what tells a time that is
+    more than a day ahead of the extraction, is not good.
+    """
     says = {name: value or None for name, value in zip(COLUMNS[1:], landed.values, strict=True)}
     readable = says["amount"] != "a lot" and says["told_at"] != "one day"
     gone = says["gone"] == "yes"
-    good = landed.key is not None and (gone or (readable and says["amount"] != "-1"))
     time = datetime.fromisoformat(says["told_at"]) if says["told_at"] and readable else None
+    ahead = time is not None and time > seen + timedelta(days=1)
+    good = landed.key is not None and not ahead and (gone or (readable and says["amount"] != "-1"))
     return Told(landed.key, time, tuple(says[name] for name in SAID), good, gone, says["rank"])
 
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from .engine import Engine
-from .errors import LakeDamaged, SourceColumnMissing, SourceNameTaken, in_our_words
+from .errors import EngineFailed, LakeDamaged, SourceColumnMissing, SourceNameTaken, in_our_words
 from .ledger import RANGE, TABLE, Ledger, Load
 from .model import Feed
 from .plan import DELETED, SEQUENCE, fingerprint
@@ -100,10 +100,14 @@ def _damaged(load: Load, what: str) -> LakeDamaged:
 
 def sweep(root: Path, ledger: Ledger) -> int:
     """Delete what killed or failed runs left behind: how many folders. That is what was unfinished, and of each feed at
-    most the load that would have come next. Raises `LakeDamaged`, and deletes nothing, if the ledger lacks more than
-    that: then it is the ledger that is wrong, on a disk not mounted or restored from a backup.
+    most the load that would have come next. Raises `LakeDamaged`, and deletes nothing, if loads of the ledger are gone,
+    or if the ledger lacks more than that: then it is the ledger that is wrong, on a disk not mounted or restored from a
+    backup.
     """
     known = [Path(folder) for folder in ledger.folders()]
+    if gone := sorted(str(folder) for folder in known if not (root / folder).is_dir()):
+        told = f"{len(gone):,} loads are gone from bronze, the first of them {gone[0]}."
+        raise LakeDamaged(told, "Bring originals/bronze back from the backup; nothing was changed.")
     last = {folder.parts[:2]: 0 for folder in known}
     for folder in known:
         last[folder.parts[:2]] = max(last[folder.parts[:2]], int(folder.name))
@@ -130,10 +134,15 @@ def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Pat
     """Stage what was delivered, and keep of it what is new."""
     key = _key(feed, delivery.schema)
     staged = _staged(to.engine, delivery, sequence, work)
-    prior = files(to.root, to.ledger.loads(feed))
+    loads = to.ledger.loads(feed)
+    prior = files(to.root, loads)
     read, deleted = _count(staged), 0
     if prior and (read or delivery.whole):
-        staged = _kept(to.engine, staged, prior, key, delivery, sequence, work)
+        try:
+            staged = _kept(to.engine, staged, prior, key, delivery, sequence, work)
+        except EngineFailed:
+            proven(to.root, loads)  # most often it is a disk that does not give back what was written
+            raise
     if prior and delivery.whole:
         deleted = _tombstones(staged)
     if delivery.rejects:

@@ -11,9 +11,9 @@ from zoneinfo import available_timezones
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
-from . import plan, sql
+from . import plan, recompute, sql
 from .check_words import CHOICES, SOURCE, misnamed, unfit, unknown
 from .errors import Mistake, choose
 from .page import Page, Text, listed, part, told
@@ -25,7 +25,7 @@ VIEWS = ("", "_history", "_all")  # of a silver table
 READS = {"table": "connection", "files": "landing", "service": "connection"}  # what a feed reads, and where it says so
 
 
-def mistakes_in_table(page: Page, kinds: Mapping[str, Any], tables: Iterable[str]) -> Iterator[Mistake]:
+def mistakes_in_table(page: Page, kinds: Mapping[str, Any], tables: Mapping[str, Page]) -> Iterator[Mistake]:
     """A table is keyed by source system first, its columns say their kind, its rules are portable."""
     columns, key = page.part("columns"), listed(page.says, "key")
     yield from misnamed(page, page.stem, page.says, "table")
@@ -41,9 +41,30 @@ def mistakes_in_table(page: Page, kinds: Mapping[str, Any], tables: Iterable[str
     for name, column in columns.items():
         yield from misnamed(page, name, column, "column")
         yield from _unkind(page, name, column, kinds)
-        yield from unknown(page, told(part(columns, name), "refers_to") or page.stem, "table", tables)
+        yield from _misreferred(page, name, column, kinds, tables)
     yield from _unstored(page, [*key, *filter(None, named[1:])], kinds)
     yield from mistakes_in_rules(page, page.part("rules"), columns)
+
+
+def _misreferred(
+    page: Page, name: str, column: object, kinds: Mapping[str, Any], tables: Mapping[str, Page]
+) -> Iterator[Mistake]:
+    """A column refers to a table by its one key column, whose values silver makes alike."""
+    refers = told(column, "refers_to") or page.stem
+    yield from unknown(page, refers, "table", tables)
+    target = tables.get(refers, page)
+    key = [one for one in listed(target.says, "key") if one != "source_system"]
+    if refers == page.stem or not key:
+        return
+    if len(key) > 1:
+        found = f"'{name}' refers to '{refers}', whose key has {len(key)} columns"
+        why = "Keys are minted from one column."
+        yield page.mistake("LAKE-105", name, found, why, "Join by those columns in a mart instead.")
+    mine, theirs = (told(says, "kind") for says in (column, part(target.part("columns"), key[0])))
+    if mine != theirs and "token" in {(kinds.get(kind) or [""])[0] for kind in (mine, theirs)}:
+        found = f"'{name}' is a '{mine}', and '{key[0]}' of '{refers}', which it refers to, a '{theirs}'"
+        why = "Each kind has tokens of its own, so that one would never find the other."
+        yield page.mistake("LAKE-105", mine or name, found, why, f"Write `kind: {theirs}`.")
 
 
 def _unstored(page: Page, needed: Iterable[str], kinds: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -85,7 +106,8 @@ def mistakes_in_rules(
 ) -> Iterator[Mistake]:
     """A rule says what must hold of `columns`, and why. One of `known` may be given another severity only."""
     for name, rule in rules.items():
-        if name in known and isinstance(rule, Mapping) and rule.keys() == {"otherwise"}:
+        if known and isinstance(rule, Mapping) and rule.keys() == {"otherwise"}:
+            yield from unknown(page, name, "rule", known)
             yield from unknown(page, rule["otherwise"], "otherwise", CHOICES["otherwise"])
             continue
         yield from misnamed(page, name, rule, "rule")
@@ -119,7 +141,7 @@ def mistakes_in_source(page: Page, tables: Mapping[str, Page]) -> Iterator[Mista
 def _no_zone(page: Page, says: object) -> Iterator[Mistake]:
     zone = told(says, "time_zone")
     if zone and zone not in available_timezones():
-        fix = choose(zone, available_timezones())[:200]
+        fix = choose(zone, available_timezones())
         yield page.mistake("LAKE-102", zone, f"there is no time zone '{zone}'", "Times would shift.", fix)
 
 
@@ -212,6 +234,8 @@ def mistakes_in_mart(page: Page, select: Page, kinds: Mapping[str, Any], known: 
     if not refused and sql.columns_of(text) != list(columns):
         why = "What is not described has no kind, and would be shown to everybody."
         yield page.mistake("LAKE-107", "", "its columns are not those of the SELECT", why, "List both in one order.")
+    if not refused and set(sql.tables_of(text)) <= set(known):
+        yield from _unproven(page, text)
     for name, column in columns.items():
         yield from misnamed(page, name, column, "column of a mart")
         yield from _unkind(page, name, column, kinds)
@@ -220,15 +244,20 @@ def mistakes_in_mart(page: Page, select: Page, kinds: Mapping[str, Any], known: 
         yield from unknown(page, kpi.get("value", ""), "column", columns)
 
 
+def _unproven(page: Page, select: str) -> Iterator[Mistake]:
+    key = told(page.says, "recompute_by")
+    if key and not recompute.proven(select, key):
+        found = f"it is not proven that a row of '{page.stem}' is made of one row by '{key}'"
+        why = "Recomputed by that key, it could come out otherwise than built whole."
+        fix = "SELECT the key of `FROM silver.<table>`, only LEFT JOIN what it looks up, or leave the word out."
+        yield page.mistake("LAKE-124", key, found, why, fix)
+
+
 def mistakes_in_lake(page: Page, tables: Mapping[str, Page]) -> Iterator[Mistake]:
     """lake.yml says words it may say; its rules are of tables that exist."""
     yield from misnamed(page, page.stem, page.says, "lake")
     yield from misnamed(page, "roots", page.part("roots"), "roots")
     yield from _no_day(page)
-    for name, value in page.part("settings").items():
-        if not isinstance(value, str):
-            found = f"setting '{name}' is not one word"
-            yield page.mistake("LAKE-101", name, found, "It means nothing so.", f"Write `{name}: ...`.")
     for table, rules in page.part("rules").items():
         yield from unknown(page, table, "table", tables)
         if table in tables and isinstance(rules, Mapping):
@@ -264,7 +293,26 @@ def _not_portable(page: Page, text: object, refused: Callable[[str], list[tuple[
         yield page.mistake("LAKE-120", text, "a list where SQL is wanted is not allowed", why, "Write one expression.")
         return
     for found, instead in refused(text):
-        yield page.mistake("LAKE-120", _at(text, found), f"{found} is not allowed", why, f"Use {instead}.")
+        if found == sql.UNREADABLE:
+            found, why = (
+                f"this is not one SELECT or expression{_where_unread(text)}",
+                "Nothing can be computed from it.",
+            )
+            yield page.mistake("LAKE-120", text, found, why, f"Write {instead}.")
+        else:
+            yield page.mistake("LAKE-120", _at(text, found), f"{found} is not allowed", why, f"Use {instead}.")
+
+
+def _where_unread(text: str) -> str:
+    """Where reading stopped, as far as that is told."""
+    try:
+        sqlglot.parse(text, dialect=sql.HOME)
+    except ParseError as error:
+        place = error.errors[0] if error.errors else {}
+        return f", from line {place['line']}, letter {place['col']} of it on" if place.get("line") else ""
+    except SqlglotError:
+        return ""
+    return ""
 
 
 def _at(text: str, word: str) -> Text:

@@ -21,6 +21,7 @@ NEEDS = {
     "lake": {"about"},
     "roots": set[str](),
     "kpi": {"value", "unit"},
+    "setting": {"about", "default"},
     "privacy page": set[str](),
 }
 MAY_HAVE = {
@@ -32,11 +33,12 @@ MAY_HAVE = {
         "types", "delete_when", "wanted", "control", "time_zone", "active", "archive",
     },
     "control": {"rows", "sum"},
-    "mart": {"kpi"},
+    "mart": {"kpi", "recompute_by"},
     "column of a mart": {"type"},
     "lake": {"roots", "engine", "as_of", "rules", "settings"},
     "roots": {"lake", "originals", "restricted"},
     "privacy page": {"columns", "kinds", "sparse_zip3"},
+    "setting": {"one_of", "type", "from", "to"},
 }  # fmt: skip
 CHOICES = {
     "history": {"scd1", "scd2"},

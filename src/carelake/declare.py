@@ -1,7 +1,7 @@
 """declarations/ on disk -> the nouns in model.py. The only module that reads declarations.
 
 A project is a folder of the same shape as what is shipped: a new file adds, one of the same name replaces. Only
-`privacy.yml` is merged, and `lake.yml` is the project's own.
+`privacy.yml` and `settings.yml` are merged, and `lake.yml` is the project's own.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import check, check_names, check_policy, load_config
+from . import check, check_names, check_policy, check_settings, load_config
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
-from .model import Column, Declarations, Feed, Mart, Place, Policy, Reference, Rule, Table
+from .model import Column, Declarations, Feed, Mart, Place, Policy, Reference, Rule, Setting, Table
 from .page import Page, part, read_page, read_select
 from .privacy import read_cell
 
@@ -38,6 +38,8 @@ class Pages:
     lake: Page
     policy: Page
     project_policy: Page
+    settings: Page
+    project_settings: Page
     tables: Mapping[str, Page]
     sources: tuple[Page, ...]
     marts: tuple[tuple[Page, Page], ...]  # what describes it, and its SELECT
@@ -49,7 +51,8 @@ def read(project: Path) -> Declarations:
 
     Raises `ProjectMissing`, or `DeclarationsRefused` with every mistake there is.
     """
-    files = [*(project / name for name in ("lake.yml", "privacy.yml", load_config.NAME)), *overlaid(project).values()]
+    own = (project / name for name in ("lake.yml", "privacy.yml", "settings.yml", load_config.NAME))
+    files = [*own, *overlaid(project).values()]
     stats = [(path, path.stat()) for path in files if path.is_file()]
     return _read(project, tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats))
 
@@ -70,7 +73,7 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
         feeds=load_config.applied((_with_key(feed, tables) for feed in feeds), configured(project)),
         marts={page.stem: _mart(page.plain(), str(select.says["select"])) for page, select in pages.marts},
         references={name: _reference(path) for name, path in pages.references.items()},
-        settings=dict(lake.part("settings")),
+        settings=dict(_settings(lake, pages)),
     )
 
 
@@ -85,6 +88,8 @@ def read_pages(project: Path) -> Pages:
         lake=read_page(project / "lake.yml"),
         policy=read_page(shipped() / "privacy.yml"),
         project_policy=read_page(project / "privacy.yml"),
+        settings=read_page(shipped() / "settings.yml"),
+        project_settings=read_page(project / "settings.yml"),
         tables={path.stem: read_page(path) for name, path in files.items() if name.startswith("silver/")},
         sources=tuple(read_page(path) for name, path in files.items() if name.startswith("sources/")),
         marts=tuple(_pair(name, files) for name in files if name.startswith("gold/") and _is_first(name, files)),
@@ -135,13 +140,17 @@ def digest(path: Path) -> str:
 
 def _mistakes(pages: Pages) -> Iterator[Mistake]:
     selects = [page for mart in pages.marts for page in mart]
-    for page in (pages.lake, pages.policy, pages.project_policy, *pages.tables.values(), *pages.sources, *selects):
+    alone = (pages.lake, pages.policy, pages.project_policy, pages.settings, pages.project_settings)
+    for page in (*alone, *pages.tables.values(), *pages.sources, *selects):
         yield from page.unreadable
     yield from check_policy.mistakes_in_policy(pages.policy)
     yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
     kinds = _merged(pages.policy, pages.project_policy).part("kinds")
     if not pages.lake.unreadable:
         yield from check.mistakes_in_lake(pages.lake, pages.tables)
+    yield from check_settings.mistakes_in_settings(pages.settings, pages.project_settings)
+    if not pages.project_settings.unreadable:
+        yield from check_settings.mistakes_in_values(pages.lake, _known_settings(pages))
     for page in _readable(pages.tables.values()):
         yield from check.mistakes_in_table(page, kinds, pages.tables)
     for page in _readable(pages.sources):
@@ -161,6 +170,10 @@ def _names(pages: Pages) -> set[str]:
     silver = {f"silver.{name}{view}" for name in pages.tables for view in check.VIEWS}
     gold = {f"gold.{page.stem}" for page, _ in pages.marts}
     return {*silver, *gold, "reference.setting", *(f"reference.{name}" for name in pages.references)}
+
+
+def _known_settings(pages: Pages) -> dict[str, Any]:
+    return {**pages.project_settings.says, **pages.settings.says}  # a shipped one stays as it is
 
 
 def _readable(pages: Iterable[Page]) -> Iterator[Page]:
@@ -188,6 +201,14 @@ def _policy(page: Page) -> Policy:
         },
         sparse_zip3=tuple(page.says["sparse_zip3"]),
     )
+
+
+def _settings(lake: Page, pages: Pages) -> Iterator[tuple[str, Setting]]:
+    """Every setting there is, with the value that counts."""
+    given = lake.part("settings")
+    for name, says in _known_settings(pages).items():
+        default = str(says["default"])
+        yield str(name), Setting(str(says["about"]), given.get(name, default), default, check_settings.may_be(says))
 
 
 def _table(page: Page, project: Mapping[str, Any]) -> Table:
@@ -265,6 +286,7 @@ def _mart(page: Page, select: str) -> Mart:
         columns=columns,
         kpi=page.part("kpi").get("value"),
         unit=page.part("kpi").get("unit", ""),
+        recompute_by=page.says.get("recompute_by"),
     )
 
 

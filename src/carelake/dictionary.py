@@ -21,7 +21,8 @@ every row that was held back, with its reasons. Beside the columns of their tabl
 """
 REFERENCE = """## Reference
 
-Small tables that marts read beside silver. All their columns are TEXT. `reference.setting` holds the settings.
+Small tables that marts read beside silver. All their columns are TEXT. `reference.setting` holds the settings, which
+`lake.yml` gives values:
 """
 LANDED = """## Bronze
 
@@ -112,6 +113,15 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "load_from": "The first load judged, by its id.",
             "load_to": "The last one.",
             "judged_at": "When.",
+        },
+    ),
+    silver.MADE: (
+        "How the columns of silver are made, since they were declared first. Made otherwise, rows would stand twice.",
+        silver.MADE_AS,
+        {
+            "table_name": "The silver table.",
+            "column_name": "The column; `valid_from` stands for how its versions are ordered.",
+            "made_as": "What is stored of it, or of which columns it is the key.",
         },
     ),
     "audit.releases": (
@@ -208,6 +218,8 @@ def _reference(declared: Declarations) -> Iterator[str]:
     yield REFERENCE
     rows = [(f"`reference.{r.name}`", ", ".join(r.columns)) for r in declared.references.values()]
     yield from _grid(("table", "columns"), [*rows, ("`reference.setting`", "name, value")])
+    settings = [(f"`{name}`", s.about, s.may_be, s.default) for name, s in declared.settings.items()]
+    yield from _grid(("setting", "meaning", "may be", "default"), settings)
 
 
 def _audit() -> Iterator[str]:

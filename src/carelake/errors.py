@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+LISTED = 8  # names in a message that says what is known
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -66,7 +68,7 @@ class HospitalsMissing(LakeError):
 class RootUnfit(LakeError):
     code = "LAKE-126"
     exit_code = 10
-    why = "The library that writes the tables would look for them under another name, and not find them."
+    why = "Tables would not be found there again, or be found by those who may not read them."
 
 
 class SettingMissing(LakeError):
@@ -97,6 +99,14 @@ class SourceUnreachable(SourceFailed):
 class SourceDenied(SourceFailed):
     code = "LAKE-202"
     why = "Log-ins are not repeated, since databases lock accounts that fail too often."
+
+
+class LoginDenied(SourceDenied):
+    """The log-in itself, and not the right to one table."""
+
+    def __init__(self, who: str) -> None:
+        fix = "Check user and password; it was tried once."
+        super().__init__(f"{who}: the database does not let this user in.", fix)
 
 
 class SourceTableMissing(SourceFailed):
@@ -266,6 +276,14 @@ class SqlUnfit(LakeError):
     why = "It is SQL, and yet an engine cannot compute it here: a type does not suit it, or a column is not there."
 
 
+class MartMistyped(LakeError):
+    """A column of a mart comes out of its SELECT as another type than its page says."""
+
+    code = "LAKE-403"
+    exit_code = 40
+    why = "Whoever reads the page counts on it: an amount that is a DOUBLE has lost its cents."
+
+
 class VaultKeyWrong(LakeError):
     code = "LAKE-601"
     exit_code = 60
@@ -337,7 +355,11 @@ def _says(error: BaseException, *signs: str) -> bool:
 
 
 def choose(word: str, known: Iterable[str]) -> str:
-    """What to write instead of `word`: the nearest of what is known, then all of it."""
-    known = sorted(known)
+    """What to write instead of `word`: the nearest of what is known, then all of it, or the most alike of many."""
+    known = sorted(set(known))
+    if not known:
+        return "There is none."
     near = get_close_matches(word, known, n=1)
-    return (f"Did you mean '{near[0]}'? " if near else "") + f"Known are: {', '.join(known)}."
+    listed = known if len(known) <= LISTED else get_close_matches(word, known, n=LISTED, cutoff=0)
+    more = f", and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
+    return (f"Did you mean '{near[0]}'? " if near else "") + f"Known are: {', '.join(listed)}{more}."

@@ -10,14 +10,27 @@ from dataclasses import dataclass
 from datetime import date
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from . import culprit, sql
 from .declare import digest
 from .engine import Engine
-from .errors import DeclarationsRefused, EngineFailed, Mistake
-from .model import Declarations, Mart, Reference
+from .errors import DeclarationsRefused, EngineFailed, MartMistyped, Mistake
+from .model import TYPES, Declarations, Mart, Reference
+from .renew import Before, renew
+
+ARROW = {  # what a column may be -> how an engine hands it over
+    "text": pa.string(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "money": pa.decimal128(18, 2),
+    "ratio": pa.decimal128(18, 4),
+    "days": pa.decimal128(18, 2),
+}
 
 
 @dataclass(frozen=True)
@@ -29,19 +42,24 @@ class Built:
 
 def lay_out_references(engine: Engine, declared: Declarations) -> None:
     """Store the reference tables and settings that marts read, where they have changed."""
-    for reference in declared.references.values():
-        _lay_out(engine, reference.name, _read(reference), digest(Path(reference.path)))
-    settings = {"name": list(declared.settings), "value": list(declared.settings.values())}
-    told = json.dumps(settings)
-    _lay_out(engine, "setting", pa.table(settings, pa.schema({"name": pa.string(), "value": pa.string()})), told)
-
-
-def _lay_out(engine: Engine, name: str, rows: pa.Table, told: str) -> None:
-    note = hashlib.sha256(told.encode()).hexdigest()
-    if engine.note(f"reference.{name}") != note:
-        engine.lend("laid_out", rows)
+    for name, note in _outdated(engine, declared).items():
+        references = declared.references
+        engine.lend("laid_out", _read(references[name]) if name in references else _settings(declared))
         engine.replace(f"reference.{name}", "SELECT * FROM laid_out", note=note)
         engine.let_go("laid_out")
+
+
+def _outdated(engine: Engine, declared: Declarations) -> dict[str, str]:
+    """Each reference table that is not stored as it is declared -> the note of what it would be."""
+    told = {name: digest(Path(reference.path)) for name, reference in declared.references.items()}
+    told["setting"] = json.dumps(_settings(declared).to_pydict())
+    notes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in told.items()}
+    return {name: note for name, note in notes.items() if engine.note(f"reference.{name}") != note}
+
+
+def _settings(declared: Declarations) -> pa.Table:
+    rows = {"name": list(declared.settings), "value": [setting.value for setting in declared.settings.values()]}
+    return pa.table(rows, pa.schema({"name": pa.string(), "value": pa.string()}))
 
 
 def _read(reference: Reference) -> pa.Table:
@@ -52,29 +70,65 @@ def _read(reference: Reference) -> pa.Table:
 
 
 def build(engine: Engine, declared: Declarations, as_of: date) -> Iterator[Built]:
-    """Each mart, as it is built or found unchanged. Raises `SqlUnfit` for one that cannot be computed."""
+    """Each mart, as it is built or found unchanged.
+
+    Raises `SqlUnfit` for one that cannot be computed, and `MartMistyped` for one that is not what its page says.
+    """
     for mart in in_order(declared.marts):
         why, note = _why(engine, mart, as_of)
         if why:
-            _replace(engine, mart, as_of, note)
+            _build(engine, mart, as_of, note)
         yield Built(
             mart.name, why, engine.ask(f"SELECT COUNT(*) AS n FROM gold.{mart.name}").to_pylist()[0]["n"] if why else 0
         )
 
 
-def _replace(engine: Engine, mart: Mart, as_of: date, note: str) -> None:
+def _build(engine: Engine, mart: Mart, as_of: date, note: str) -> None:
+    before = _before(engine, mart, json.loads(note))
     try:
-        engine.replace(f"gold.{mart.name}", mart.select, as_of, note)
+        _check_types(engine, mart, as_of)
+        if before is None or not renew(engine, mart, before, as_of, note):
+            engine.replace(f"gold.{mart.name}", mart.select, as_of, note)
     except EngineFailed:
         raise culprit.in_mart(engine, mart) from None
 
 
+def _before(engine: Engine, mart: Mart, now: Mapping[str, Any]) -> Before | None:
+    """What a mart was made of; None if that was another SELECT, or tables of which one was taken away since."""
+    was = json.loads(engine.note(f"gold.{mart.name}") or "{}")
+    if not was or was["select"] != now["select"] or was["inputs"].keys() != now["inputs"].keys():
+        return None
+    changed = {name: state for name, state in was["inputs"].items() if state != now["inputs"][name]}
+    if any(_ids(state) != _ids(now["inputs"][name]) for name, state in changed.items()):
+        return None
+    versions = {name: int(state.partition("/")[0]) for name, state in changed.items()}
+    return Before(versions, date.fromisoformat(was["as_of"]) if was["as_of"] != now["as_of"] else None)
+
+
+def _ids(state: str) -> list[str]:
+    return [one.partition("/")[2] for one in state.split()]
+
+
+def _check_types(engine: Engine, mart: Mart, as_of: date) -> None:
+    """Ask for no row of a mart. Raises `MartMistyped` if a column is of another type than its page says."""
+    built = engine.ask(f"SELECT * FROM ({mart.select}\n) AS built WHERE FALSE", as_of).schema
+    wrong = [
+        f"{column.name} is said to be {column.type} ({TYPES[column.type]}), and comes out as {built.field(name).type}"
+        for name, column in zip(built.names, mart.columns, strict=True)
+        if built.field(name).type != ARROW[column.type]
+    ]
+    if wrong:
+        page = f"gold/{mart.shelf}/{mart.name}"
+        fix = f"CAST it in {page}.sql, or say its `type` in {page}.md."
+        raise MartMistyped(f"gold.{mart.name}: {'; '.join(wrong)}.", fix)
+
+
 def stale(engine: Engine, declared: Declarations, as_of: date) -> Iterator[tuple[Mart, str]]:
     """The marts that a build would make anew, each with why; those that read such a one are among them."""
-    touched: set[str] = set()
+    touched = {f"reference.{name}" for name in _outdated(engine, declared)}
     for mart in in_order(declared.marts):
         needs = sorted(touched.intersection(sql.tables_of(mart.select)))
-        if why := (f"{needs[0]} is built anew" if needs else _why(engine, mart, as_of)[0]):
+        if why := _why(engine, mart, as_of)[0] or (f"{needs[0]}, which it reads, changes" if needs else ""):
             touched.add(f"gold.{mart.name}")
             yield mart, why
 
@@ -94,7 +148,8 @@ def in_order(marts: Mapping[str, Mart]) -> list[Mart]:
 def _why(engine: Engine, mart: Mart, as_of: date) -> tuple[str, str]:
     """Why a mart is not as it should be (empty if it is), and the note that says what it is built from."""
     inputs = {name: _version(engine, name) for name in sorted(sql.tables_of(mart.select))}
-    select = hashlib.sha256(mart.select.encode()).hexdigest()
+    typed = "".join(f"\n{column.name} {column.type}" for column in mart.columns)
+    select = hashlib.sha256((mart.select + typed).encode()).hexdigest()
     day = as_of.isoformat() if "$as_of" in mart.select else ""
     note = json.dumps({"inputs": inputs, "select": select, "as_of": day})
     last = engine.note(f"gold.{mart.name}")
@@ -104,7 +159,7 @@ def _why(engine: Engine, mart: Mart, as_of: date) -> tuple[str, str]:
     if not was:
         return "it is not there yet", note
     if was["select"] != select:
-        return "its SELECT has changed", note
+        return "its SELECT, or the types on its page, have changed", note
     if was["as_of"] != day:
         return f"it is seen from {day}, no longer from {was['as_of']}", note
     changed = [name for name, version in inputs.items() if was["inputs"].get(name) != version]
@@ -115,6 +170,6 @@ def _version(engine: Engine, name: str) -> str:
     """What tells one state of an input from another."""
     layer, _, table = name.partition(".")
     if layer != "silver":
-        return str(engine.version(name))
+        return engine.state(name)
     base = table.removesuffix("_history").removesuffix("_all")
-    return f"{engine.version(f'silver.{base}_versions')}/{engine.version(f'quarantine.{base}')}"
+    return f"{engine.state(f'silver.{base}_versions')} {engine.state(f'quarantine.{base}')}"

@@ -8,11 +8,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import permutations
 from pathlib import Path
 
 from . import declare, migrate, release, silver
 from .engine import Engine
-from .errors import LakeBusy, LakeDamaged, LakeOutdated, RootUnfit, SettingMissing, in_our_words
+from .errors import (
+    EngineFailed,
+    LakeBusy,
+    LakeDamaged,
+    LakeOutdated,
+    LakeUnwritable,
+    RootUnfit,
+    SettingMissing,
+    in_our_words,
+)
 from .ledger import Ledger
 from .model import Declarations, Feed
 from .secret import Secrets
@@ -27,7 +37,7 @@ ZONES = {  # layer -> the root it is in
     "vault": "originals",
     "restricted": "restricted",
 }
-MISREAD = re.compile(r"[\x00-\x1f|^\\]|%[0-9A-Fa-f]{2}")  # in the names of folders: delta-rs takes them for other names
+MISREAD = re.compile(r"[\x00-\x1f|^\\#?]|%[0-9A-Fa-f]{2}")  # in names of folders: delta-rs takes them for other names
 RUNS = {
     "run_id": "TEXT", "as_of": "DATE", "step": "TEXT", "name": "TEXT", "outcome": "TEXT", "code": "TEXT",
     "found": "TEXT", "rows": "BIGINT", "seconds": "DOUBLE", "started_at": "TIMESTAMPTZ",
@@ -74,9 +84,17 @@ def root(project: Path, declared: Declarations, name: str) -> Path:
     """The folder of a root: `lake`, `originals` or `restricted`. Raises `RootUnfit`."""
     folder = (project / declared.place.roots[name]).resolve()
     if MISREAD.search(str(folder)):
-        fix = "Choose one without control characters, without | ^ and \\, and without % before two digits."
+        fix = "Choose one without control characters, without | ^ # ? and \\, and without % before two digits."
         raise RootUnfit(f"the folder of '{name}' has a name that cannot be used.", fix)
     return folder
+
+
+def _refuse_shared(roots: Mapping[str, Path]) -> None:
+    """Raises `RootUnfit` if who may read one zone would find another one in it."""
+    for (name, folder), (other, inside) in permutations(roots.items(), 2):
+        if inside.is_relative_to(folder):
+            found = f"the folder of '{other}' is that of '{name}', or lies in it."
+            raise RootUnfit(found, "Give each of the roots in lake.yml a folder of its own, beside the others.")
 
 
 @contextmanager
@@ -89,10 +107,10 @@ def opened(project: Path, environment: Mapping[str, str], *, writing: bool) -> I
     declared = declare.read(project)
     roots = {layer: root(project, declared, zone) for layer, zone in ZONES.items()}
     originals = root(project, declared, "originals")
+    _refuse_shared({zone: root(project, declared, zone) for zone in declared.place.roots})
     if writing:
-        with in_our_words("open"):
-            for folder in {*roots.values(), originals / "bronze", originals / "staging"}:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in {*roots.values(), originals / "bronze", originals / "staging"}:
+            _make(folder)
     with _alone(roots["audit"]) if writing else nullcontext():
         engine = _engine(declared, roots, originals / "staging")
         lake = Lake(project, declared, Secrets(project, environment), engine, Ledger(engine, originals / "bronze"))
@@ -100,6 +118,15 @@ def opened(project: Path, environment: Mapping[str, str], *, writing: bool) -> I
             _create(lake)
         silver.define(engine, declared)
         yield lake
+
+
+def _make(folder: Path) -> None:
+    try:
+        with in_our_words("open"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except EngineFailed:  # a file is in its way, or the system's own folder
+        fix = "Let `roots` in lake.yml name places where folders can be made."
+        raise LakeUnwritable(f"{folder} cannot be made a folder.", fix) from None
 
 
 def _create(lake: Lake) -> None:

@@ -122,11 +122,18 @@ class Ledger:
         """Every folder below bronze that belongs to a load."""
         return {row["folder"] for row in self.engine.ask(f"SELECT folder FROM {TABLE}").to_pylist()}
 
-    def forgotten(self, feeds: Sequence[Feed]) -> list[str]:
-        """`source.feed` of every feed that has loads and is not among `feeds`."""
-        known = {(feed.source, feed.name) for feed in feeds}
-        rows = self.engine.ask(f"SELECT DISTINCT data_source, feed FROM {TABLE} ORDER BY ALL").to_pylist()
-        return [f"{row['data_source']}.{row['feed']}" for row in rows if tuple(row.values()) not in known]
+    def forgotten(self, feeds: Sequence[Feed]) -> dict[str, tuple[int, int]]:
+        """`source.feed` of every feed that has loads and is not among `feeds` -> how many loads and rows."""
+        if self.engine.version(TABLE) is None:
+            return {}
+        known = {f"{feed.source}.{feed.name}" for feed in feeds}
+        counted = "COUNT(*) AS loads, CAST(SUM(numberofrowscopied) AS BIGINT) AS copied"
+        asked = (
+            f"SELECT data_source, feed, {counted} FROM {TABLE} GROUP BY data_source, feed ORDER BY data_source, feed"
+        )
+        rows = self.engine.ask(asked).to_pylist()
+        told = {f"{row['data_source']}.{row['feed']}": (row["loads"], row["copied"]) for row in rows}
+        return {name: counts for name, counts in told.items() if name not in known}
 
     def _rows(self, feed: Feed) -> Sequence[Mapping[str, Any]]:
         if self.engine.version(TABLE) is None:

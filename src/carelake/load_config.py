@@ -44,9 +44,10 @@ def _as_listed(feed: Feed, listed: Mapping[tuple[str, str], Row], named: Collect
     if feed.reader != "sql" or feed.source not in named:
         return feed
     if row is None:
-        return replace(feed, active=False)
-    watermark = row["watermark"] or None
-    return replace(feed, load=LOADS[row["loadtype"].lower()], watermark=watermark, active=row["is_active"] == "1")
+        return replace(feed, active=False, idle=f"not listed in {NAME}")
+    if row["is_active"] != "1":
+        return replace(feed, active=False, idle=f"is_active is 0 in {NAME}")
+    return replace(feed, load=LOADS[row["loadtype"].lower()], watermark=row["watermark"] or None, active=True)
 
 
 def _bronze_only(twin: Feed, row: Row) -> Feed:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import plan
+from . import plan, silver
 from .engine import Engine
 from .errors import LakeOutdated
 from .model import Declarations
@@ -37,6 +37,18 @@ def changes(engine: Engine, declared: Declarations) -> Iterator[Change]:
         }
         for name, columns in wanted.items():
             yield from _differing(name, engine.columns(name), columns)
+    yield from _made_otherwise(engine, declared)
+
+
+def _made_otherwise(engine: Engine, declared: Declarations) -> Iterator[Change]:
+    """Columns whose stored values were made in another way than new ones would be."""
+    known = silver.made(engine)
+    for table in declared.tables.values():
+        for column, how in plan.made_as(table, declared.policy).items():
+            was = known.get((table.name, column), how)
+            if was != how:
+                again = f"Declare it so that it is made as '{was}' again, or begin a new lake in other roots."
+                yield Change(f"silver.{table.name}", column, f"was made as '{was}', and would be '{how}'", False, again)
 
 
 def _differing(name: str, stored: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Change]:

@@ -84,6 +84,7 @@ class Feed:
     control: Mapping[str, str] = field(default_factory=dict)
     time_zone: str = "UTC"
     active: bool = True
+    idle: str = "switched off in the declarations"  # why, where it is not active
     optional: bool = False  # not an error when its connection is not set
     archive: bool = True  # move a delivered file to `archive/`
 
@@ -102,6 +103,7 @@ class Mart:
     columns: tuple[Column, ...]
     kpi: str | None = None  # the column that holds the figure, if the mart is a KPI
     unit: str = ""  # of that figure
+    recompute_by: str | None = None  # the key by which only what a change reaches is computed anew; else all of it
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,21 @@ class Policy:
 
 @dataclass(frozen=True)
 class Reference:
-    """A small table that marts read beside silver: settings on which projects differ, public-domain code lists."""
+    """A small table that marts read beside silver: code lists, and what a project knows better."""
 
     name: str
     path: str
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a project decides for itself, and marts read from `reference.setting`."""
+
+    about: str
+    value: str  # what lake.yml says, else the default
+    default: str
+    may_be: str  # in words
 
 
 @dataclass(frozen=True)
@@ -145,4 +157,4 @@ class Declarations:
     feeds: tuple[Feed, ...]
     marts: Mapping[str, Mart]
     references: Mapping[str, Reference]
-    settings: Mapping[str, str]
+    settings: Mapping[str, Setting]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from . import bronze, gold, release, silver, vault
-from .errors import LakeError, ReferenceUnavailable, as_ours
+from .errors import LakeError, LoginDenied, ReferenceUnavailable, as_ours
 from .lake import Lake, opened, vault_of
 from .model import Feed
 from .source import Delivery, Progress, readers
@@ -45,10 +45,15 @@ class Run:
     def exit_code(self, *, strict: bool) -> int:
         """0 only if all that was asked was done; a warning counts under `strict`."""
         bad = [step for step in self.steps if step.outcome == "failed" or (strict and step.outcome == "warned")]
-        return (bad[0].exit_code or 1) if bad else 0
+        return (bad[0].exit_code or (WARNED if bad[0].outcome == "warned" else 1)) if bad else 0
 
 
 Watch = Callable[[Step], None]
+WARNED = 80  # the exit code of warnings, where they count
+FORGOTTEN = (
+    "declared no more, and its rows stay in silver and in every figure. If its source was renamed, give it the old name"
+    " again, or it is loaded twice. If it has ended, declare it with `active: false`."
+)
 
 
 def run(
@@ -69,9 +74,10 @@ def run(
         did_step = _recorder(did, watch)
         minted = vault_of(lake)  # before anything is read: without its key nothing could be refined
         _tidy(lake)
+        denied: set[str] = set()
         for feeds in _rounds(lake.declared.feeds):
             for feed in feeds:
-                did_step(_extract(lake, feed, did, reconcile))
+                did_step(_extract(lake, feed, did, reconcile, denied))
             did_step(_refine(lake, minted, did, feeds))
         did_step(_forgotten(lake))
         did_step(_build(lake, did))
@@ -112,17 +118,21 @@ def _tidy(lake: Lake) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool) -> Iterator[Step]:
-    """Read what is new of a feed, and land each delivery as a load."""
+def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool, denied: set[str]) -> Iterator[Step]:
+    """Read what is new of a feed, and land each delivery as a load. A connection that was `denied` is not tried again,
+    since databases lock accounts that fail too often.
+    """
     name = f"{feed.source}.{feed.name}"
     if not feed.active:
-        yield Step("extract", name, "inactive", found="switched off in the declarations")
+        yield Step("extract", name, "inactive", found=feed.idle)
         return
     if feed.optional and (missing := lake.secrets.missing(feed.connection)):
         yield Step("extract", name, "inactive", found=f"not connected: {', '.join(missing)} is not set")
         return
     rows, warnings = 0, list[str]()
     try:
+        if feed.connection in denied:
+            raise LoginDenied(name)
         to = bronze.Landing(lake.engine, lake.ledger, lake.bronze, did.run_id, did.as_of, did.started)
         progress = lake.ledger.progress(feed)
         for delivery in _deliveries(lake, feed, progress, did, reconcile):
@@ -132,6 +142,8 @@ def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool) -> Iterator[Step
                 rows += load.rows
                 progress = lake.ledger.progress(feed)
     except Exception as error:  # noqa: BLE001 - whatever a reader throws, the other feeds go on
+        if isinstance(error, LoginDenied):
+            denied.add(feed.connection)
         yield _failed("extract", name, as_ours(error), rows, progress if "progress" in locals() else None)
         return
     outcome = "warned" if warnings else "done" if rows else "unchanged"
@@ -155,7 +167,7 @@ def _failed(step: str, name: str, error: LakeError, rows: int = 0, progress: Pro
 def _forgotten(lake: Lake) -> Iterator[Step]:
     """The feeds that have loads and are declared no more: renamed, most often, and then loaded a second time."""
     for name in lake.ledger.forgotten(lake.declared.feeds):
-        yield Step("extract", name, "inactive", found="declared no more: what it loaded stays where it is")
+        yield Step("extract", name, "warned", found=FORGOTTEN)
 
 
 def _refine(lake: Lake, minted: vault.Vault, did: Run, feeds: Sequence[Feed]) -> Iterator[Step]:
@@ -167,9 +179,16 @@ def _refine(lake: Lake, minted: vault.Vault, did: Run, feeds: Sequence[Feed]) ->
         except Exception as error:  # noqa: BLE001 - the other tables go on
             yield _failed("refine", table.name, as_ours(error))
             continue
-        told = [f"{refined.quarantined:,} quarantined"] if refined.quarantined else []
-        told += [f"{count:,} {rule}" for rule, count in refined.flagged.items()]
-        yield Step("refine", table.name, "done" if refined.rows else "unchanged", refined.rows, found="; ".join(told))
+        held = f"{refined.quarantined:,} quarantined: {_counts(refined.reasons)}" if refined.reasons else ""
+        flagged = f"only flagged: {_counts(refined.flagged)}" if refined.flagged else ""
+        found = "; ".join(filter(None, (held, flagged)))
+        yield Step("refine", table.name, "done" if refined.rows else "unchanged", refined.rows, found=found)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """The largest first."""
+    most = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{count:,} {name}" for name, count in most)
 
 
 def _build(lake: Lake, did: Run) -> Iterator[Step]:

@@ -69,6 +69,19 @@ def quarantine_columns(table: Table, policy: Policy) -> dict[str, str]:
     return {**kept, **held}
 
 
+def made_as(table: Table, policy: Policy) -> dict[str, str]:
+    """Column -> how its values are made. Made otherwise, a row would get another key, token or place than it had, or
+    what was stored of it before would be more than the privacy page allows now.
+    """
+    keys = {table.own_key: ", ".join(table.key), **table.refers}
+    tracked = f", tracking {', '.join(table.track)}" if table.track else ""
+    return {
+        **{key: f"key by {columns}" for key, columns in keys.items()},
+        "valid_from": f"{table.history} by {table.sequence_by}{tracked}",
+        **{column.name: privacy.made_as(column, policy) for column in table.columns},
+    }
+
+
 def widened(relation: str, holds: Collection[str], wanted: Mapping[str, str]) -> str:
     """`relation` with every column of `wanted`, name -> type: one that was declared after it was stored is NULL."""
     new = [f"CAST(NULL AS {kind}) AS {name}" for name, kind in wanted.items() if name not in holds]
@@ -110,11 +123,23 @@ def _mapped(feed: Feed, table: Table) -> str:
             f"{DELETED} AS {TOMBSTONE}",
             f"CASE WHEN {DELETED} THEN _lake_seen_at ELSE COALESCE({time}, _lake_upper) END AS {SOURCE_TIME}",
             quality.DAY,
+            quality.TOMORROW,
             f"_lake_load_id AS {LOAD}",
         ],
         pending(feed),
         f"INNER JOIN pending_load ON _lake_feed = '{feed.source}/{feed.name}' AND _lake_load_sequence = {SEQUENCE}",
     )
+
+
+def there(rows: str) -> str:
+    """Those of `rows`, arrived ones, that do not say they are gone: of one that does, nothing is demanded."""
+    return f"(SELECT * FROM ({rows}) AS arrived WHERE NOT is_deleted)"
+
+
+def told_last(table: Table, rows: str) -> str:
+    """Of each key, what the last of the pending loads that brought it told last. `rows` are arrived ones."""
+    place = f"RANK() OVER (PARTITION BY {', '.join(table.key)} ORDER BY {LOAD} DESC, {SOURCE_TIME} DESC)"
+    return f"SELECT * FROM (SELECT *, {place} AS place FROM ({rows}) AS told) AS ranked WHERE place = 1"
 
 
 def apart(table: Table, feeds: Sequence[Feed]) -> Iterator[tuple[str, str]]:
@@ -146,10 +171,13 @@ def _typed(expression: str, kind: str, zone: str) -> str:
 
 
 def _read(expression: str, kind: str) -> str:
-    """The value, or NULL. Engines read words as dates too ('infinity', 'epoch'), and round 1.5 to a whole number."""
+    """The value, or NULL. Engines read words as dates too ('infinity', 'epoch') and years that programs cannot (0, or
+    beyond 9999), and round 1.5 to a whole number.
+    """
     text = f"TRIM(CAST({expression} AS TEXT))"
     if kind in {"DATE", "TIMESTAMP", "TIMESTAMPTZ"}:
-        return f"CASE WHEN LEFT({text}, 1) BETWEEN '0' AND '9' THEN TRY_CAST({expression} AS {kind}) END"
+        year = f"{text} BETWEEN '0001' AND '9999~' AND NOT SUBSTRING({text}, 5, 1) BETWEEN '0' AND '9'"
+        return f"CASE WHEN {year} THEN TRY_CAST({expression} AS {kind}) END"
     if kind == "BIGINT":
         return f"CASE WHEN REGEXP_MATCHES({text}, '^[+-]?[0-9]+([.]0*)?$') THEN TRY_CAST({expression} AS {kind}) END"
     return f"TRY_CAST({expression} AS {kind})"
@@ -187,10 +215,9 @@ def treated(table: Table, policy: Policy, rows: str) -> str:
             "arrived.flags",
             "arrived.quarantine_reasons",
             *(f"arrived.{name}" for name in ("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD)),
-            # Keyed, so that nobody can try names and birth dates until a hash fits.
-            *(f"LEFT(SHA256(CONCAT(hash_key.secret, arrived.{name})), 32) AS {name}" for name in _hashes(table)),
+            *(f"arrived.{name}" for name in _hashes(table)),
         ],
-        f"(\n{_judged(table, rows)}\n) AS arrived CROSS JOIN hash_key",
+        f"(\n{_judged(table, rows)}\n) AS arrived",
         *(_token_of(c) for c in tokens),
     )
 
@@ -200,7 +227,7 @@ def _judged(table: Table, rows: str) -> str:
     rules = quality.rules_of(table)
     reasons = ["_unreadable", *quality.broken(rules, "quarantine", "stop")]
     flags = quality.broken(rules, "warn") or ["''"]
-    known = quality.broken(rules[: len(table.key)], "quarantine")  # all that is asked of a row that says it is gone
+    known = quality.broken(quality.rules_of_gone(table), "quarantine")
     return select(
         [
             *(c.name for c in table.columns),
@@ -210,15 +237,18 @@ def _judged(table: Table, rows: str) -> str:
             *(f"CASE WHEN is_deleted THEN 'deleted' ELSE {of} END AS {name}" for name, of in _hashes(table).items()),
             *("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD),
         ],
-        f"({rows}) AS mapped",
+        f"({rows}) AS mapped CROSS JOIN hash_key",
     )
 
 
 def _hashes(table: Table) -> dict[str, str]:
-    """Hidden column -> SQL of a digest of what a row tells: all but its time, and what of it counts as a change."""
-    every = fingerprint(column.name for column in table.columns if column.name != table.sequence_by)
-    tracked = {TRACKED: f"SHA256({fingerprint(table.track)})"} if table.track else {}
-    return {ROW_HASH: f"SHA256({every})", **tracked}
+    """Hidden column -> SQL of a digest of what a row tells: all but its time, and what of it counts as a change. Keyed,
+    so that nobody can try names and birth dates until one fits; cut, so that nobody can add to what was told.
+    """
+    every = (column.name for column in table.columns if column.name != table.sequence_by)
+    told = {ROW_HASH: every, **({TRACKED: table.track} if table.track else {})}
+    keyed = "LEFT(SHA256(CONCAT(hash_key.secret, {})), 32)"
+    return {name: keyed.format(fingerprint(columns)) for name, columns in told.items()}
 
 
 def _stored(column: Column, policy: Policy) -> str:

@@ -68,6 +68,12 @@ def is_token(column: Column, policy: Policy) -> bool:
     return policy.stored[column.kind] == "token"
 
 
+def made_as(column: Column, policy: Policy) -> str:
+    """What is stored of a column, in words that differ where its values would: each kind has tokens of its own."""
+    treatment = policy.stored[column.kind]
+    return f"{treatment} of {column.kind}" if treatment == "token" else treatment
+
+
 def stored(column: Column, policy: Policy, value: str) -> str:
     """The SQL of what silver stores of `value`, an SQL expression."""
     return STORED_AS[policy.stored[column.kind]].format(value=value)

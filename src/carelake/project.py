@@ -19,7 +19,7 @@ GITIGNORE = "secrets/\nlake/\noriginals/\nrestricted/\n"
 
 
 class ProjectExists(ProjectMissing):
-    """The folder holds something that `init` would have to overwrite."""
+    """The folder holds something that would have to be overwritten, or cannot be made."""
 
     code = "LAKE-122"
     why = "What is there may be somebody's work."
@@ -44,7 +44,9 @@ def make(folder: Path, template: str) -> list[Path]:
         raise TemplateMissing(f"there is no template '{template}'.", choose(template, templates()))
     origin = declare.shipped() / "templates" / template
     files = [path.relative_to(origin) for path in sorted(origin.rglob("*")) if path.is_file()]
-    if taken := [str(name) for name in files if (folder / name).exists()]:
+    inner = sorted({name.parent for name in files} - {Path()} | {Path("secrets")})
+    taken = [str(name) for name in files if (folder / name).exists()]
+    if taken := taken or [str(name) for name in inner if (folder / name).exists() and not (folder / name).is_dir()]:
         raise ProjectExists(f"{folder} has {', '.join(taken)} already.", "Choose another folder, or move these away.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +67,7 @@ class Difference:
 
     name: str
     moved_on: bool  # the shipped one has changed since the project's was first seen
-    lines: tuple[str, ...]  # a unified diff, from the shipped to the project's
+    lines: tuple[str, ...]  # a unified diff, from the shipped to the project's; empty if they are the same
 
 
 def differences(project: Path) -> Iterator[Difference]:
@@ -87,9 +89,13 @@ def note_replaced(project: Path) -> None:
             (project / NOTED).write_text(json.dumps(kept, indent=2) + "\n")
 
 
-def accept(project: Path) -> None:
-    """Take every shipped file as seen: the project's stays, and `diff` is silent until the next change."""
-    (project / NOTED).write_text(json.dumps(declare.replaced(project), indent=2) + "\n")
+def accept(project: Path) -> list[str]:
+    """Take every shipped file as seen: the project's stays, and `diff` is silent until the next change. The names of
+    those that had moved on.
+    """
+    now, noted = declare.replaced(project), _noted(project)
+    (project / NOTED).write_text(json.dumps(now, indent=2) + "\n")
+    return [name for name, digest in now.items() if noted.get(name, digest) != digest]
 
 
 def _noted(project: Path) -> dict[str, str]:

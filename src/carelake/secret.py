@@ -27,7 +27,11 @@ class Secrets:
         if value := self.environment.get(name):
             return value
         path = self.folder / name
-        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+        try:
+            return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+        except (OSError, UnicodeError):
+            fix = "Let the user that CareLake runs as read it, and write it in UTF-8."
+            raise SettingMissing(f"the file secrets/{name} of the project cannot be read.", fix) from None
 
     def need(self, name: str) -> str:
         """The secret of that name. Raises `SettingMissing`, which lists every place searched."""

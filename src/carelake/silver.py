@@ -6,9 +6,10 @@ it has seen, so that a kill at any instant leaves a state from which the next ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ RESULTS = {
     "judged_at": "TIMESTAMPTZ",
 }  # fmt: skip
 
+MADE = "audit.silver_columns"  # how each column of silver is made, as long as the lake lives
+MADE_AS = {"table_name": "TEXT", "column_name": "TEXT", "made_as": "TEXT"}
+
 
 @dataclass(frozen=True)
 class Refined:
@@ -38,7 +42,8 @@ class Refined:
     table: str
     rows: int
     quarantined: int
-    flagged: Mapping[str, int]  # rule -> rows that break it, whatever its severity
+    reasons: Mapping[str, int]  # reason -> rows held back for it; a row may have several
+    flagged: Mapping[str, int]  # `warn` rule -> rows that break it
 
 
 def create(engine: Engine, declared: Declarations) -> None:
@@ -51,6 +56,30 @@ def create(engine: Engine, declared: Declarations) -> None:
         engine.create(f"restricted.{table.name}_history", exact, [table.own_key])
         engine.create(f"quarantine.{table.name}", plan.quarantine_columns(table, declared.policy), keys)
     engine.create("audit.rule_results", RESULTS)
+    engine.create(MADE, MADE_AS)
+    _note_made(engine, declared)
+
+
+def made(engine: Engine) -> dict[tuple[str, str], str]:
+    """(table, column) -> how its stored values were made."""
+    rows = (
+        engine.ask(f"SELECT {', '.join(MADE_AS)} FROM {MADE}").to_pylist() if engine.version(MADE) is not None else []
+    )
+    return {(row["table_name"], row["column_name"]): row["made_as"] for row in rows}
+
+
+def _note_made(engine: Engine, declared: Declarations) -> None:
+    known = made(engine)
+    new = [
+        {"table_name": table.name, "column_name": column, "made_as": how}
+        for table in declared.tables.values()
+        for column, how in plan.made_as(table, declared.policy).items()
+        if (table.name, column) not in known
+    ]
+    if new:
+        engine.lend("new_columns", pa.Table.from_pylist(new))
+        engine.append(MADE, "SELECT * FROM new_columns")
+        engine.let_go("new_columns")
 
 
 def define(engine: Engine, declared: Declarations) -> None:
@@ -86,16 +115,22 @@ def refine(at: Refinery, table: Table, feeds: Sequence[Feed]) -> Refined:
     """
     feeds = [feed for feed in feeds if feed.fills == table.name]
     try:
-        taken = [_refine(at, table, loads) for loads in _passes(_unconsumed(at, table, feeds))]
+        loads = _unconsumed(at, table, feeds)
+        _stop(at, table, [load for load in loads if load.parts])
+        taken = [_refine(at, table, portion) for portion in _passes(loads)]
     except EngineFailed as error:
         raise culprit.in_table(at.engine, table, feeds, error) from None
     if taken:
         _settle(at, table)
-    flagged: dict[str, int] = {}
-    for one in taken:
-        for rule, count in one.flagged.items():
-            flagged[rule] = flagged.get(rule, 0) + count
-    return Refined(table.name, sum(one.rows for one in taken), sum(one.quarantined for one in taken), flagged)
+    rows, held = sum(one.rows for one in taken), sum(one.quarantined for one in taken)
+    return Refined(table.name, rows, held, _added(one.reasons for one in taken), _added(one.flagged for one in taken))
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    added = Counter[str]()
+    for count in counts:
+        added.update(count)
+    return dict(added)
 
 
 def app(table: str, feed: Feed) -> str:
@@ -122,20 +157,38 @@ def _passes(loads: Sequence[Load]) -> Iterator[list[Load]]:
         yield portion
 
 
+def _stop(at: Refinery, table: Table, loads: Sequence[Load]) -> None:
+    """Raises `RuleBroken` if what the sources told last of some key breaks a rule that stops. A row that was mended
+    since stops nothing: it is held back, as one that breaks a `quarantine` rule is.
+    """
+    rules = [rule for rule in quality.rules_of(table) if rule.otherwise == "stop"]
+    if not rules or not loads:
+        return
+    rows = _show(at, table, loads)
+    for asked in (rows, plan.told_last(table, rows)):  # the second costs more, and is asked only if it matters
+        tallies = at.engine.ask(quality.tally(table, plan.there(asked), plan.LOAD)).to_pylist()
+        broken = {rule: sum(tally[rule.name] for tally in tallies) for rule in rules}
+        if not any(broken.values()):
+            return
+    rule = next(rule for rule, count in broken.items() if count)
+    seen = sum(tally["rows_seen"] for tally in tallies)
+    raise RuleBroken(table.name, rule.name, rule.because, broken[rule], seen)
+
+
 def _refine(at: Refinery, table: Table, loads: Sequence[Load]) -> Refined:
     marks = _marks(table, loads)
     filled = [load for load in loads if load.parts]
     if not filled:
         stored = f"silver.{table.name}_versions"
         at.engine.append(stored, f"SELECT * FROM {stored} WHERE FALSE", marks)
-        return Refined(table.name, 0, 0, {})
+        return Refined(table.name, 0, 0, {}, {})
     rows = _show(at, table, filled)
     flagged = _judge(at, table, rows, filled)
     _treat(at, table, rows, filled)
-    held = _set_aside(at, table, loads)
+    held, reasons = _set_aside(at, table, loads)
     _version(at, table, marks)
     at.engine.let_go("keyed", "pending_load", *{plan.pending(load.feed) for load in filled})
-    return Refined(table.name, sum(load.rows for load in filled), held, flagged)
+    return Refined(table.name, sum(load.rows for load in filled), held, reasons, flagged)
 
 
 def _show(at: Refinery, table: Table, loads: Sequence[Load]) -> str:
@@ -150,7 +203,8 @@ def _show(at: Refinery, table: Table, loads: Sequence[Load]) -> str:
                 "_lake_feed": [f"{load.feed.source}/{load.feed.name}" for load in loads],
                 "_lake_load_sequence": pa.array([load.sequence for load in loads], pa.int64()),
                 "_lake_load_id": pa.array([load.id for load in loads], pa.int64()),
-                "_lake_as_of": pa.array([load.as_of for load in loads], pa.date32()),
+                quality.DAY: pa.array([load.as_of for load in loads], pa.date32()),
+                quality.TOMORROW: pa.array([_day_after(load) for load in loads], pa.timestamp("us", "UTC")),
                 "_lake_upper": pa.array([load.upper for load in loads], pa.timestamp("us", "UTC")),
                 "_lake_seen_at": pa.array([load.extracted_at for load in loads], pa.timestamp("us", "UTC")),
             }
@@ -159,22 +213,21 @@ def _show(at: Refinery, table: Table, loads: Sequence[Load]) -> str:
     return plan.arrived(table, feeds)
 
 
+def _day_after(load: Load) -> datetime:
+    return load.extracted_at + timedelta(days=1)
+
+
 def _judge(at: Refinery, table: Table, rows: str, loads: Sequence[Load]) -> dict[str, int]:
-    """Count what breaks each rule, and keep the counts; 0 means that no row does. Raises `RuleBroken` at a `stop`."""
-    there = f"(SELECT * FROM ({rows}) AS arrived WHERE NOT is_deleted)"  # of a row that is gone, nothing is demanded
-    tallies = at.engine.ask(quality.tally(table, there, f"source_system, {plan.LOAD}")).to_pylist()
-    rules = quality.rules_of(table)
-    totals = {rule.name: sum(tally[rule.name] for tally in tallies) for rule in rules}
-    for rule in rules:
-        if rule.otherwise == "stop" and totals[rule.name]:
-            seen = sum(tally["rows_seen"] for tally in tallies)
-            raise RuleBroken(table.name, rule.name, rule.because, totals[rule.name], seen)
+    """Count what breaks each rule, and keep the counts; 0 means that no row does. Those of `warn` rules come back."""
+    tallies = at.engine.ask(quality.tally(table, plan.there(rows), f"source_system, {plan.LOAD}")).to_pylist()
+    warn = [rule.name for rule in table.rules if rule.otherwise == "warn"]
+    flagged = {name: count for name in warn if (count := sum(tally[name] for tally in tallies))}
     unseen = _unseen(at, "audit.rule_results", table, loads)
     if results := _results(at, table, [tally for tally in tallies if tally[plan.LOAD] in {one.id for one in unseen}]):
         at.engine.lend("result", pa.Table.from_pylist(results))
         at.engine.append("audit.rule_results", "SELECT * FROM result", _marks(table, unseen))
         at.engine.let_go("result")
-    return {name: total for name, total in totals.items() if total}
+    return flagged
 
 
 def _results(at: Refinery, table: Table, tallies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -198,7 +251,7 @@ def _results(at: Refinery, table: Table, tallies: Sequence[Mapping[str, Any]]) -
             "judged_at": at.now,
         }
         for system, mine in systems.items()
-        for rule in quality.rules_of(table)
+        for rule in quality.counted(table)
     ]
 
 
@@ -225,17 +278,20 @@ def _keep(at: Refinery, select: str) -> None:
     at.engine.let_go("kept")
 
 
-def _set_aside(at: Refinery, table: Table, loads: Sequence[Load]) -> int:
-    """Write what belongs to the side tables: rows held back, and what only the restricted zone may hold."""
+def _set_aside(at: Refinery, table: Table, loads: Sequence[Load]) -> tuple[int, dict[str, int]]:
+    """Write what belongs to the side tables: rows held back, and what only the restricted zone may hold. How many rows
+    are held back, and how many for each reason.
+    """
     exact = ", ".join(plan.restricted_columns(table, at.policy))
     _once(at, f"restricted.{table.name}_history", f"SELECT {exact} FROM keyed WHERE NOT is_deleted", table, loads)
     moment = f"CAST('{at.now.isoformat()}' AS TIMESTAMPTZ) AS quarantined_at"
     names = (moment if name == "quarantined_at" else name for name in plan.quarantine_columns(table, at.policy))
     held = "keyed WHERE NOT quarantine_reasons IS NULL"
-    count = at.engine.ask(f"SELECT COUNT(*) AS n FROM {held}").to_pylist()[0]["n"]
-    if count:
+    why = at.engine.ask(f"SELECT quarantine_reasons, COUNT(*) AS n FROM {held} GROUP BY quarantine_reasons").to_pylist()
+    if why:
         _once(at, f"quarantine.{table.name}", f"SELECT {', '.join(names)} FROM {held}", table, loads)
-    return int(count)
+    reasons = (dict.fromkeys(row["quarantine_reasons"].split(";"), row["n"]) for row in why)
+    return sum(row["n"] for row in why), _added(reasons)
 
 
 def _once(at: Refinery, side: str, select: str, table: Table, loads: Sequence[Load]) -> None:

@@ -84,6 +84,7 @@ INSTEAD = {
     "TRY_STRPTIME": _PARSED,
     "UPPER": "the spellings that occur, one by one: engines differ on some letters",
 }
+UNREADABLE = "what is not one SELECT or expression"
 ANY = "one of " + ", ".join(FUNCTIONS.values())
 
 _OF_MANY_ROWS = (exp.Count, exp.Lag, exp.Lead, exp.Max, exp.Min, exp.Rank, exp.RowNumber, exp.Sum)
@@ -172,7 +173,7 @@ def _refused(sql: str, allowed: tuple[type[exp.Expr], ...]) -> list[tuple[str, s
     except (SqlglotError, ValueError):
         tree = None
     if tree is None:
-        return [("what is not one SELECT or expression", "one that DuckDB understands")]
+        return [(UNREADABLE, "one that DuckDB understands, with every bracket and quote closed")]
     if exp.Select in allowed and not isinstance(tree, exp.Query):
         return [(_name(tree), ANY)]
     found = {_name(node): node for node in tree.walk() if not _is_allowed(node, allowed)}

@@ -63,20 +63,26 @@ class Vault:
         self.engine.lend("lookup_key", pa.table({"inside": [inner], "outside": [outer]}))
         self.engine.hold("sought", _looked_up(identifiers))
         self.engine.let_go("lookup_key")
-        self.engine.hold("unknown", "SELECT * FROM sought WHERE NOT lookup IN (SELECT lookup FROM vault.token)")
+        found = "SELECT lookup, token FROM vault.token WHERE lookup IN (SELECT lookup FROM sought)"
+        self.engine.hold("found", found)
+        self.engine.hold("unknown", "SELECT * FROM sought WHERE NOT lookup IN (SELECT lookup FROM found)")
+        minted = 0
         while (new := self.engine.ask(f"SELECT * FROM unknown LIMIT {AT_ONCE}")).num_rows:
             self.engine.lend("minted", self._minted(new, now))
             self.engine.append("vault.token", "SELECT * FROM minted")
             self.engine.hold("rest", "SELECT * FROM unknown WHERE NOT lookup IN (SELECT lookup FROM minted)")
             self.engine.hold("unknown", "SELECT * FROM rest")
             self.engine.let_go("minted", "rest")
+            minted += new.num_rows
+        if minted:
+            self.engine.hold("found", found)
         self.engine.let_go("unknown")
         self.engine.hold(
             "token_of",
-            "SELECT sought.source_system, sought.kind, sought.stands_for, known.token"
-            " FROM sought INNER JOIN vault.token AS known ON known.lookup = sought.lookup",
+            "SELECT sought.source_system, sought.kind, sought.stands_for, found.token"
+            " FROM sought INNER JOIN found ON found.lookup = sought.lookup",
         )
-        self.engine.let_go("sought")
+        self.engine.let_go("sought", "found")
 
     def mint_keys(self, named: str) -> None:
         """Let SELECTs of this run read `key_of(entity, source_system, source_id, key)` for every row of `named`, a
@@ -91,7 +97,8 @@ class Vault:
             " AND known.source_id = named.source_id"
             " WHERE NOT named.source_system IS NULL AND NOT named.source_id IS NULL",
         )
-        last = "SELECT entity, MAX(key) AS key FROM vault.key_map GROUP BY entity"
+        news = "SELECT entity FROM wanted WHERE key IS NULL"
+        last = f"SELECT entity, MAX(key) AS key FROM vault.key_map WHERE entity IN ({news}) GROUP BY entity"
         count = "ROW_NUMBER() OVER (PARTITION BY wanted.entity ORDER BY wanted.source_system, wanted.source_id)"
         new = (
             f"SELECT wanted.entity, wanted.source_system, wanted.source_id, COALESCE(last.key, 0) + {count} AS key"

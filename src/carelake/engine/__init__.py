@@ -32,6 +32,9 @@ class Engine(Protocol):
     def version(self, table: str) -> int | None:
         """The version of a stored table; None if it does not exist."""
 
+    def state(self, table: str) -> str:
+        """`<version>/<id of the table>`: a table that was made anew counts from 0 again. Empty if it is not there."""
+
     def marked(self, table: str, app: str) -> int:
         """The version `app` has in the table's marks; 0 if it has none."""
 
@@ -50,6 +53,14 @@ class Engine(Protocol):
     def define(self, name: str, select: str) -> None:
         """Let SELECTs read `select` as `layer.view`."""
 
+    def added(self, name: str, table: str, since: int) -> bool:
+        """Let SELECTs of this run read as `name` the rows that a stored table was given since a version. False if that
+        cannot be told: rows were also taken from it, or the version is no longer there.
+        """
+
+    def recall(self, name: str, table: str, version: int) -> bool:
+        """Let SELECTs of this run read an earlier version of a stored table as `name`; False if it is not there."""
+
     def let_go(self, *names: str) -> None:
         """Forget what was lent, shown or held."""
 
@@ -64,3 +75,8 @@ class Engine(Protocol):
 
     def replace(self, table: str, select: str, as_of: date | None = None, note: str = "") -> int:
         """Hold the rows of `select`, and nothing else. The table is made if need be."""
+
+    def supersede(self, table: str, key: str, select: str, as_of: date | None = None, note: str = "") -> int | None:
+        """Of the keys in the relation `touched`, hold the rows of `select`, and nothing else. None, and nothing is
+        done, if it pays to `replace` the table instead.
+        """

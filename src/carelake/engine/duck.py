@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import unquote
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
@@ -21,15 +20,17 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from sqlglot import exp
 
-from ..errors import in_our_words
+from ..errors import LakeDamaged, in_our_words
+from .duck_view import GONE, REVISION, all_of, files_of, parquet, quoted, view_of
 
 PLAIN = "delta.dataSkippingStatsColumns"
 # Only CareLake's own vacuum runs, and log entries live as long as the longest release: see docs/decisions.
 SETTINGS = {"delta.logRetentionDuration": "interval 400 days"}
 NOTE = "carelake.note"
+SUPERSEDED = 0.125  # of the rows of a table: beyond that, readers feel it
 # A dictionary of more values than that is given up sooner or later: sooner saves a sixth of the writing.
 FILES = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 2000"
 SESSION = {
@@ -58,10 +59,23 @@ class Duck:
         self._tables: dict[str, DeltaTable] = {}
         self._of_this_run: dict[str, str] = {}  # relation -> what it is to DuckDB
         for layer, root in roots.items():
-            self.db.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(layer)}")
+            self.db.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(layer)}")
             for log in sorted((root / layer).glob("*/_delta_log")):
                 if exists(log.parent):  # else somebody was killed who was about to make it
-                    self._open(f"{layer}.{log.parent.name}")
+                    self._find(f"{layer}.{log.parent.name}", log)
+
+    def _find(self, table: str, log: Path) -> None:
+        """Show a table that is there. An entry of its log that a power failure left empty would pass for one that did
+        nothing, and what it had added for never written.
+        """
+        try:
+            whole = all(entry.stat().st_size for entry in log.glob("*.json"))
+            self._open(table)
+        except (DeltaError, duckdb.Error):
+            whole = False
+        if not whole:
+            fix = "Bring its folder back from the backup. One of silver, gold or reference may be moved away instead."
+            raise LakeDamaged(f"a file of {table} is gone, or is not what was written.", fix)
 
     @in_our_words("ask")
     def ask(self, select: str, as_of: date | None = None) -> pa.Table:
@@ -72,13 +86,17 @@ class Duck:
         if "." in relation and relation not in self._tables:
             return {}
         try:
-            described = self.db.execute(f"DESCRIBE {_name(relation)}").fetchall()
+            described = self.db.execute(f"DESCRIBE {quoted(relation)}").fetchall()
         except duckdb.CatalogException:
             return {}
         return {name: kind for name, kind, *_ in described}
 
     def version(self, table: str) -> int | None:
         return self._tables[table].version() if table in self._tables else None
+
+    def state(self, table: str) -> str:
+        delta = self._tables.get(table)
+        return f"{delta.version()}/{delta.metadata().id}" if delta else ""
 
     def marked(self, table: str, app: str) -> int:
         return (self._tables[table].transaction_version(app) or 0) if table in self._tables else 0
@@ -92,19 +110,18 @@ class Duck:
 
     @in_our_words("show")
     def show(self, name: str, files: Sequence[Path]) -> None:
-        self.db.execute(f"CREATE OR REPLACE TEMP VIEW {_name(name)} AS SELECT * FROM {_parquet(files)}")
-        self._of_this_run[name] = "VIEW"
+        self._show(name, f"SELECT * FROM {parquet(files)}")
 
     @in_our_words("hold")
     def hold(self, name: str, select: str, as_of: date | None = None) -> int:
         given = {"as_of": as_of} if as_of and "$as_of" in select else None
-        self.db.execute(f"CREATE OR REPLACE TEMP TABLE {_name(name)} AS {select}", given)
+        self.db.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {select}", given)
         self._of_this_run[name] = "TABLE"
-        return int(self.db.execute(f"SELECT COUNT(*) FROM {_name(name)}").fetchall()[0][0])
+        return int(self.db.execute(f"SELECT COUNT(*) FROM {quoted(name)}").fetchall()[0][0])
 
     @in_our_words("define")
     def define(self, name: str, select: str) -> None:
-        self.db.execute(f"CREATE OR REPLACE VIEW {_name(name)} AS {select}")
+        self.db.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {select}")
 
     def let_go(self, *names: str) -> None:
         for name in names:
@@ -112,7 +129,7 @@ class Duck:
             if kind == "LENT":
                 self.db.unregister(name)
             elif kind:
-                self.db.execute(f"DROP {kind} temp.{_name(name)}")
+                self.db.execute(f"DROP {kind} temp.{quoted(name)}")
 
     @in_our_words("write_files")
     def write_files(self, select: str, folder: Path) -> list[Path]:
@@ -128,8 +145,8 @@ class Duck:
             settings = {**SETTINGS, PLAIN: ",".join(plain)}
             DeltaTable.create(self._at(table), wanted, name=table, configuration=settings)
         else:
-            held = {field.name for field in self._tables[table].schema().fields}
-            if new := [Field(f.name, f.type, nullable=True) for f in wanted.fields if f.name not in held]:
+            stored = self._stored(table)
+            if new := [Field(f.name, f.type, nullable=True) for f in wanted.fields if f.name not in stored]:
                 self._tables[table].alter.add_columns(new)
         self._open(table)
 
@@ -141,6 +158,63 @@ class Duck:
     def replace(self, table: str, select: str, as_of: date | None = None, note: str = "") -> int:
         return self._write(table, select, "overwrite", as_of=as_of, note=note)
 
+    @in_our_words("supersede")
+    def supersede(self, table: str, key: str, select: str, as_of: date | None = None, note: str = "") -> int | None:
+        """Appended, and told apart by a revision: a MERGE of keys from all over a table rewrites nearly every file."""
+        revision = quoted(f"{REVISION}{key}")
+        stamp = f"CAST({self._fresh(table).version() + 1} AS BIGINT) AS {revision}"
+        fresh = self.hold("superseding", select, as_of)
+        try:
+            if fresh + self._revised(table, f"{REVISION}{key}") > self._count(table) * SUPERSEDED:
+                return None
+            gone = f"SELECT {quoted(key)} FROM touched EXCEPT SELECT {quoted(key)} FROM superseding"
+            rows = f"""SELECT *, {stamp}, FALSE AS {GONE} FROM superseding
+UNION ALL BY NAME
+SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
+            return self._write(table, rows, "append", note=note, schema_mode="merge")
+        finally:
+            self.let_go("superseding")
+
+    def _count(self, table: str, where: str = "TRUE") -> int:
+        """Rows of all revisions."""
+        counted = f"SELECT COUNT(*) FROM {all_of(self._tables[table])} AS stored WHERE {where}"
+        return int(self.db.execute(counted).fetchall()[0][0])
+
+    def _revised(self, table: str, revision: str) -> int:
+        return self._count(table, f"NOT {quoted(revision)} IS NULL") if revision in self._stored(table) else 0
+
+    @in_our_words("added")
+    def added(self, name: str, table: str, since: int) -> bool:
+        then, now = self._files(table, since), files_of(self._tables[table])
+        if then is None or not set(then) <= set(now):
+            return False
+        new = sorted(set(now) - set(then))
+        self._show(name, f"SELECT * FROM {parquet(new)}" if new else f"SELECT * FROM {quoted(table)} WHERE FALSE")
+        return True
+
+    @in_our_words("recall")
+    def recall(self, name: str, table: str, version: int) -> bool:
+        if self._files(table, version) is None:
+            return False
+        self._show(name, view_of(DeltaTable(self._at(table), version=version)))
+        return True
+
+    def _files(self, table: str, version: int) -> list[str] | None:
+        """The files of a version; None if it can no longer be read."""
+        try:
+            files = files_of(DeltaTable(self._at(table), version=version))
+        except DeltaError:
+            return None
+        return files if all(Path(file).exists() for file in files) else None
+
+    def _show(self, name: str, select: str) -> None:
+        self.db.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {select}")
+        self._of_this_run[name] = "VIEW"
+
+    def _stored(self, table: str) -> set[str]:
+        """The columns that are stored, also those that nobody sees."""
+        return {field.name for field in self._tables[table].schema().fields}
+
     def _rows(self, select: str, as_of: date | None = None) -> pa.RecordBatchReader:
         """Streamed: a table larger than memory passes through."""
         given = {"as_of": as_of} if as_of and "$as_of" in select else None
@@ -150,11 +224,11 @@ class Duck:
         """`select` with the columns of the table: one that it does not give is NULL."""
         given = {column[0] for column in self.db.execute(f"DESCRIBE {select}").fetchall()}
         fields = pa.schema(self._tables[table].schema().to_arrow())
-        names = [_name(f.name) if f.name in given else f"NULL AS {_name(f.name)}" for f in fields]
+        names = [quoted(f.name) if f.name in given else f"NULL AS {quoted(f.name)}" for f in fields]
         return f"SELECT {', '.join(names)} FROM ({select}) AS given"
 
     def _typed(self, columns: Mapping[str, str]) -> pa.Schema:
-        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in columns.items())
+        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in columns.items())
         return self.db.sql(f"SELECT {nothing}").to_arrow_reader().schema
 
     def _write(
@@ -165,6 +239,7 @@ class Duck:
         marks: Mapping[str, int] | None = None,
         as_of: date | None = None,
         note: str = "",
+        schema_mode: Literal["merge"] | None = None,
     ) -> int:
         delta = self._fresh(table) if table in self._tables else None
         rows = self._rows(select, as_of)  # last: nothing else runs on the connection while it is open
@@ -173,7 +248,7 @@ class Duck:
             rows,
             name=table,
             mode=mode,
-            schema_mode="overwrite" if mode == "overwrite" else None,
+            schema_mode="overwrite" if mode == "overwrite" else schema_mode,
             configuration=None if delta else {**SETTINGS, PLAIN: ""},
             writer_properties=self._properties(delta, rows.schema.names),
             commit_properties=_commit(delta, marks or {}, note),
@@ -190,7 +265,7 @@ class Duck:
             compression="ZSTD",
             compression_level=1,
             default_column_properties=hidden,
-            column_properties={name: shown for name in names if name in plain},
+            column_properties={name: shown for name in names if name in plain or name.startswith(REVISION)},
         )
 
     def _fresh(self, table: str) -> DeltaTable:
@@ -205,7 +280,7 @@ class Duck:
         else:
             self._tables[table] = DeltaTable(self._at(table))
         delta = self._tables[table]
-        self.db.execute(f"CREATE OR REPLACE VIEW {_name(table)} AS {view_of(delta)}")
+        self.db.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {view_of(delta)}")
         return delta.version()
 
     def _at(self, table: str) -> str:
@@ -215,26 +290,6 @@ class Duck:
 
 class AlreadyMarked(Exception):
     """A mark is there already: another writer has consumed the load."""
-
-
-def view_of(delta: DeltaTable) -> str:
-    """The SELECT that reads one version of a Delta table: its files, and every column it has, also those that are in
-    none of the files yet. Not through `to_pyarrow_dataset()`, whose filters on decimals lose rows.
-    """
-    schema = delta.schema().to_arrow()
-    typed = pa.schema(schema)
-    columns = ", ".join(_name(field.name) for field in typed)
-    nothing = ", ".join(f"CAST(NULL AS {_duck_type(field.type)}) AS {_name(field.name)}" for field in typed)
-    empty = f"SELECT {nothing} WHERE FALSE"
-    files = files_of(delta)
-    if not files:
-        return empty
-    return f"SELECT {columns} FROM ({empty} UNION ALL BY NAME SELECT * FROM {_parquet(files)})"
-
-
-def files_of(delta: DeltaTable) -> list[str]:
-    """The paths of the files of one version. Delta tells them as URLs, in which a blank is %20."""
-    return [unquote(uri) for uri in delta.file_uris()]
 
 
 def exists(path: Path) -> bool:
@@ -253,24 +308,3 @@ def _commit(delta: DeltaTable | None, marks: Mapping[str, int], note: str = "") 
         custom_metadata={NOTE: note} if note else None,
         app_transactions=[Transaction(app, version) for app, version in marks.items()],
     )
-
-
-def _parquet(files: Sequence[Any]) -> str:
-    listed = ", ".join(exp.Literal.string(str(file)).sql("duckdb") for file in files)
-    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-
-
-def _duck_type(kind: Any) -> str:
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
-    if pa.types.is_decimal(kind):
-        return f"DECIMAL({kind.precision}, {kind.scale})"
-    return {
-        "int64": "BIGINT", "int32": "INTEGER", "bool": "BOOLEAN", "date32[day]": "DATE", "double": "DOUBLE",
-        "int16": "SMALLINT", "int8": "TINYINT", "float": "FLOAT", "binary": "BLOB", "large_binary": "BLOB",
-    }.get(str(kind), "TEXT")  # fmt: skip
-
-
-def _name(name: str) -> str:
-    """A name as SQL quotes it; `layer.table` in two parts."""
-    return ".".join(exp.to_identifier(part, quoted=True).sql("duckdb") for part in name.split("."))

@@ -25,9 +25,18 @@ app = typer.Typer(
     add_completion=False,
 )
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
-AsOf = Annotated[
-    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day that figures are seen from. Default: lake.yml's.")
-]
+
+
+def _day(told: str | date) -> date:
+    """A day as it is written on the command line."""
+    try:
+        return told if isinstance(told, date) else datetime.strptime(told, "%Y-%m-%d").date()
+    except ValueError:
+        raise typer.BadParameter("write the day as YYYY-MM-DD, for example 2024-11-30.") from None
+
+
+DAY: dict[str, Any] = {"parser": _day, "metavar": "YYYY-MM-DD"}
+AsOf = Annotated[date | None, typer.Option(help="The day that figures are seen from. Default: lake.yml's.", **DAY)]
 
 
 class Format(StrEnum):
@@ -102,7 +111,7 @@ def run(
 
     project.note_replaced(State.project)
     with show.progress(quiet=as_json) as watch:
-        did = pipeline.run(State.project, os.environ, _now(), as_of=_day(as_of), reconcile=reconcile, watch=watch)
+        did = pipeline.run(State.project, os.environ, _now(), as_of=as_of, reconcile=reconcile, watch=watch)
     if as_json:
         typer.echo(json.dumps(asdict(did) | {"exit_code": did.exit_code(strict=strict)}, default=str))
     else:
@@ -116,7 +125,7 @@ def plan(as_of: AsOf = None, as_json: Json = False) -> None:
     from .. import foresee
     from . import show
 
-    steps = foresee.plan(State.project, os.environ, _now(), _day(as_of))
+    steps = foresee.plan(State.project, os.environ, _now(), as_of)
     if as_json:
         typer.echo(json.dumps([asdict(step) for step in steps], default=str))
     else:
@@ -182,12 +191,11 @@ def diff(
     from . import show
 
     found = list(project.differences(State.project))
+    taken = project.accept(State.project) if accept else None
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found]))
     else:
-        show.differences(found)
-    if accept:
-        project.accept(State.project)
+        show.differences(found, taken)
 
 
 @app.command()
@@ -208,24 +216,29 @@ def migrate(
 
 @app.command()
 def synth(
-    folder: Annotated[Path, typer.Argument(help="Where the databases and the landing folder go.")],
-    patients: Annotated[int, typer.Option(help="Patients per hospital pair.", min=1)] = 10_000,
-    transactions: Annotated[int | None, typer.Option(help="Transactions, if not what so many patients have.")] = None,
+    folder: Annotated[Path, typer.Argument(help="Where the databases and the landing folder go; new, or synth's own.")],
+    patients: Annotated[int, typer.Option(help="Patients of both hospitals together.", min=1)] = 10_000,
+    transactions: Annotated[
+        int | None, typer.Option(help="Transactions of both together; four a patient, if nothing is said.", min=1)
+    ] = None,
     day: Annotated[int, typer.Option(help="1 makes the hospitals; 2, 3, … is a following day of change.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="The same seed makes the same hospitals.")] = 7,
-    as_of: AsOf = None,
+    as_of: Annotated[date | None, typer.Option(help="The day of day 1; 2026-06-30, if nothing is said.", **DAY)] = None,
     clean: Annotated[bool, typer.Option(help="Plant no defects.")] = False,
 ) -> None:
-    """Make two synthetic hospitals with planted truth: no real person is in them."""
+    """Make two synthetic hospitals with planted truth: no real person is in them.
+
+    A following day (--day 2) changes those that are there: only FOLDER is asked for then.
+    """
     from . import demo
 
-    demo.synthesise(folder, patients, transactions, day, seed, _day(as_of), defects=not clean)
+    demo.synthesise(folder, patients, transactions, day, seed, as_of, defects=not clean)
 
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to make it.")] = Path("carelake-demo"),
-    patients: Annotated[int, typer.Option(help="Patients.", min=1)] = 10_000,
+    folder: Annotated[Path, typer.Argument(help="Where to make it; new, or the demo's own.")] = Path("carelake-demo"),
+    patients: Annotated[int, typer.Option(help="Patients of both hospitals together.", min=1)] = 10_000,
 ) -> None:
     """Two synthetic hospitals, day 1, day 2, and their KPIs: everything in one go, in a few seconds."""
     from . import demo as shows
@@ -233,14 +246,5 @@ def demo(
     raise typer.Exit(shows.play(folder, patients))
 
 
-def _day(told: datetime | None) -> date | None:
-    return told.date() if told else None
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON takes it: amounts as text, so that no float touches money."""
-    return value if isinstance(value, (str, int, bool, type(None))) else str(value)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from .. import declare, pipeline, project, synth
 from ..project import ProjectExists
 from . import door, kpis, show
 
-OURS = ".carelake-demo"  # marks a folder that the demo may make anew
+OURS = (".carelake-demo",)  # marks a folder that the demo may make anew
+SYNTHETIC = (".carelake-synth", "truth.json")  # each marks a folder in which hospitals may be made anew
 SHOWN = ("days_in_ar", "ar_over_90", "ar_aging", "collection_rates", "claim_status")
 QUESTIONS = {
     "Landed, by feed": "SELECT data_source, feed, COUNT(*) AS loads, SUM(numberofrowscopied) AS rows,"
@@ -33,19 +36,24 @@ QUESTIONS = {
 def synthesise(
     folder: Path, patients: int, transactions: int | None, day: int, seed: int, as_of: date | None, *, defects: bool
 ) -> None:
-    """Make synthetic hospitals, or a following day of theirs, and say how a project is connected to them."""
+    """Make synthetic hospitals, or a following day of theirs, and say how a project is connected to them.
+
+    Raises `ProjectExists` for a folder that holds something else.
+    """
+    if day == 1:  # a following day finds hospitals there, or says that there are none
+        _claim(folder, SYNTHETIC, "Name another folder: `carelake synth FOLDER`.")
     made = {"patients": patients, "transactions": transactions, "seed": seed, "as_of": as_of or synth.AS_OF}
     truth = synth.make(folder, **made, day=day, defects=defects)  # type: ignore[arg-type]
     typer.echo(
         f"Day {truth.day} stands in {folder}; what is true of it is in {folder / 'truth.json'}. To connect a project:"
     )
     for name, value in synth.connections(folder).items():
-        typer.echo(f"export {name}={value}")
+        typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 def play(folder: Path, patients: int) -> int:
     """The whole demo in `folder`; its exit code. Raises `ProjectExists` for a folder that is not its own."""
-    _clear(folder)
+    _claim(folder, OURS, "Name another folder: `carelake demo FOLDER`.", anew=True)
     out = show.console()
     made = folder / "project"
     project.make(made, "rcm")
@@ -100,12 +108,18 @@ def _tell(made: Path) -> None:
     out.print(", ".join(f"{kind}: {treatment}" for kind, treatment in stored) + "\n")
 
 
-def _clear(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / OURS).exists():
-            raise ProjectExists(
-                f"{folder} is not empty, and not a demo's.", "Name another folder: `carelake demo FOLDER`."
-            )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / OURS).touch()
+def _claim(folder: Path, marks: Sequence[str], fix: str, *, anew: bool = False) -> None:
+    """Make `folder`, and mark it as one of ours; if `anew`, without what was in it.
+
+    Raises `ProjectExists` for one that is not empty and has none of the marks, and for one that cannot be made.
+    """
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            if not any((folder / mark).exists() for mark in marks):
+                raise ProjectExists(f"{folder} is not empty, and what is in it was not made by this command.", fix)
+            if anew:
+                shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / marks[0]).touch()
+    except OSError:
+        raise ProjectExists(f"{folder} cannot be made a folder, or not be written to.", fix) from None

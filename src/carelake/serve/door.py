@@ -8,7 +8,6 @@ the door trusts its operating system user; limits by role hold in the server.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,29 +17,33 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import sqlglot
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from .. import declare, plan, timeline
-from ..engine.duck import SESSION, exists, files_of, view_of
-from ..errors import LakeDamaged, QuestionFailed, QuestionRefused, choose
+from ..engine.duck import SESSION, exists
+from ..engine.duck_view import files_of, view_of
+from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed, QuestionRefused, choose, is_no_space
 from ..lake import ZONES, root
 from ..model import Declarations, Table
 
 MEMORY = "2GB"  # of one question; what needs more spills, encrypted, to a folder of its own
 LAYERS = ("bronze", "silver", "gold", "audit", "quarantine", "reference")
 SHOWN_AS_STORED = ("gold", "quarantine", "reference")  # of silver, only the views: row hashes are never shown
-logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would repeat the question, which may hold a name
+MEND = "Run `carelake run`, which makes anew what can be made of bronze; bring the rest back from the backup."
+ONE_SELECT = ("this is not one SELECT.", "Ask one question at a time; nothing can be changed here.")
+# How DuckDB calls what a question is made of. What is not listed is refused: from 2.0 on, a WITH may hold a COPY.
+QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE"}
+SOURCES = {"BASE_TABLE", "SUBQUERY", "JOIN", "PIVOT", "EXPRESSION_LIST", "EMPTY"}
 
 
 @contextmanager
 def ask(project: Path, question: str) -> Iterator[pa.RecordBatchReader]:
     """The answer to `question`, one SELECT, as batches.
 
-    Raises `QuestionRefused` for what is not one SELECT over released tables, `QuestionFailed` if the engine stops.
+    Raises `QuestionRefused` for what is not one SELECT over released tables, `QuestionFailed` if the engine stops, also
+    between two batches, and `LakeFull`.
     """
     declared = declare.read(project)
     named = _tables(question)
@@ -50,12 +53,14 @@ def ask(project: Path, question: str) -> Iterator[pa.RecordBatchReader]:
         for name, select in views.items():
             layer, table = name.split(".")
             db.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
-            db.execute(f'CREATE VIEW "{layer}"."{table}" AS {select}')
+            with _undamaged(name):
+                db.execute(f'CREATE VIEW "{layer}"."{table}" AS {select}')
         _lock(db, shown.files, spill)
         try:
-            yield db.sql(question).to_arrow_reader(10_000)
+            answer = db.sql(question).to_arrow_reader(10_000)
         except duckdb.Error as error:
-            raise QuestionFailed(*_explained(error, db, named)) from None
+            raise _explained(error, db, named) from None
+        yield pa.RecordBatchReader.from_batches(answer.schema, _batches(answer))
 
 
 def tables(project: Path) -> list[str]:
@@ -65,24 +70,70 @@ def tables(project: Path) -> list[str]:
 
 
 def _tables(question: str) -> list[str]:
-    """The tables a question names. CTEs shadow none of them: a name without a layer is a CTE's or refused."""
+    """The tables a question names, as DuckDB itself reads it: another parser would see other ones."""
     try:
-        parsed = [tree for tree in sqlglot.parse(question, dialect="duckdb") if tree]
-        statements = duckdb.extract_statements(question)
-    except (SqlglotError, duckdb.Error, RecursionError):
-        raise QuestionRefused(
-            "this is not SQL that can be understood.", "Check its spelling; quote texts with '."
-        ) from None
-    if len(parsed) != 1 or len(statements) != 1 or not isinstance(parsed[0], exp.Query):
-        raise QuestionRefused("this is not one SELECT.", "Ask one question at a time; nothing can be changed here.")
-    ctes = {cte.alias for cte in parsed[0].find_all(exp.CTE)}
-    found = [t for t in parsed[0].find_all(exp.Table) if t.db or t.name not in ctes]
-    if odd := [t for t in found if t.catalog or t.db.lower() not in LAYERS or not isinstance(t.this, exp.Identifier)]:
-        name = odd[0].sql("duckdb")[:60]
-        raise QuestionRefused(
-            f"'{name}' is not a table that can be read.", f"Name them as layer.table, of {', '.join(LAYERS)}."
-        )
-    return sorted({f"{t.db}.{t.name}".lower() for t in found})
+        with duckdb.connect() as db:
+            told = json.loads(db.execute("SELECT json_serialize_sql(?)", [question]).fetchall()[0][0])
+        if told["error"] and told["error_type"] == "parser":
+            raise QuestionRefused("this is not SQL that can be understood.", "Check its spelling; quote texts with '.")
+        if told["error"] or len(told["statements"]) != 1:
+            raise QuestionRefused(*ONE_SELECT)
+        return sorted(set(_named(told["statements"][0]["node"], frozenset())))
+    except (duckdb.Error, UnicodeError, RecursionError):
+        raise QuestionRefused("this cannot be read as SQL.", "Ask something shorter, in UTF-8.") from None
+
+
+def _named(node: Any, ctes: frozenset[bytes]) -> Iterator[str]:
+    """The tables that a part of a question reads. `ctes` are the names that a WITH around it gave, and that are none.
+
+    Raises `QuestionRefused` for what changes something, and for what is no table of a layer.
+    """
+    if isinstance(node, list):
+        for each in node:
+            yield from _named(each, ctes)
+    if not isinstance(node, dict):
+        return
+    _refuse_others(node)
+    for cte in node.get("cte_map", {}).get("map", []):
+        itself = {_folded(cte["key"])}  # which only a recursive one may read: else the name is a table's
+        recursive = cte["value"]["query_node"]["type"] == "RECURSIVE_CTE_NODE"
+        yield from _named(cte["value"], ctes | itself if recursive else ctes)
+        ctes |= itself
+    if node.get("type") == "BASE_TABLE":
+        yield from _in_layer(node["qualified_name"]["path"], ctes)
+    for part in (value for key, value in node.items() if key != "cte_map"):
+        yield from _named(part, ctes)
+
+
+def _in_layer(path: list[str], ctes: frozenset[bytes]) -> Iterator[str]:
+    if len(path) == 1 and _folded(path[0]) in ctes:
+        return
+    if len(path) != 2 or path[0].lower() not in LAYERS:
+        raise _no_table(".".join(path))
+    yield ".".join(path).lower()
+
+
+def _refuse_others(node: dict[str, Any]) -> None:
+    """Only queries, and behind FROM only tables, joins, subqueries and values; of table functions just `unnest`."""
+    kind = node.get("type")
+    if isinstance(kind, str) and kind.endswith("_NODE") and kind not in QUERIES:
+        raise QuestionRefused(*ONE_SELECT)
+    for place in ("from_table", "left", "right", "source"):
+        there = node.get(place)
+        if isinstance(there, dict) and "class" not in there and there["type"] not in {*QUERIES, *SOURCES}:
+            function = there.get("function", {}).get("function_name", there["type"].partition("_")[0])
+            if function != "unnest":
+                raise _no_table(function)
+
+
+def _no_table(name: str) -> QuestionRefused:
+    fix = f"Name them as layer.table, of {', '.join(LAYERS)}."
+    return QuestionRefused(f"'{name[:60]}' is not a table that can be read.", fix)
+
+
+def _folded(name: str) -> bytes:
+    """As DuckDB compares names: of ASCII, upper and lower case are alike."""
+    return name.encode().lower()
 
 
 def _lock(db: duckdb.DuckDBPyConnection, files: list[str], spill: str) -> None:
@@ -96,14 +147,40 @@ def _lock(db: duckdb.DuckDBPyConnection, files: list[str], spill: str) -> None:
     db.execute("SET lock_configuration = true")
 
 
-def _explained(error: duckdb.Error, db: duckdb.DuckDBPyConnection, named: list[str]) -> tuple[str, str]:
+def _batches(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """What the engine stumbles over late comes as an OSError, with the value in its words."""
+    try:
+        yield from answer
+    except OSError as error:
+        raise _stopped(error) from None
+
+
+@contextmanager
+def _undamaged(name: str) -> Iterator[None]:
+    """Raises `LakeDamaged` if a table is not there as it was written."""
+    try:
+        yield
+    except (DeltaError, duckdb.Error):
+        raise LakeDamaged(f"{name} is not there as the latest release knows it.", MEND) from None
+
+
+def _explained(error: duckdb.Error, db: duckdb.DuckDBPyConnection, named: list[str]) -> LakeError:
     """What to say of an engine's error. Its words are not repeated, since they can quote a value."""
     if isinstance(error, (duckdb.BinderException, duckdb.CatalogException)):
         columns = [
             f"{name}({', '.join(row[0] for row in db.execute(f'DESCRIBE {name}').fetchall())})" for name in named
         ]
-        return "a column or function of the question does not exist.", f"There are: {'; '.join(columns)}."
-    return f"the engine stopped with {type(error).__name__}.", "Most often a value cannot be cast: use TRY_CAST."
+        found = "a column or function of the question does not exist."
+        return QuestionFailed(found, f"There are: {'; '.join(columns)}.")
+    return _stopped(error)
+
+
+def _stopped(error: Exception) -> LakeError:
+    if is_no_space(error):
+        return LakeFull("there was no space left for what the question spills.", "Free some, or ask for less.")
+    if isinstance(error, duckdb.IOException) or str(error).startswith("IO Error"):
+        return LakeDamaged("a file that the question reads is gone, or is not what was written.", MEND)
+    return QuestionFailed("the engine stopped before the end.", "Most often a value cannot be cast: use TRY_CAST.")
 
 
 @dataclass
@@ -130,6 +207,8 @@ class _Shown:
 
     def select(self, name: str) -> str:
         layer = name.partition(".")[0]
+        if not self.released and layer != "audit":
+            raise QuestionRefused("nothing is released yet.", "Run `carelake run`, and ask again.")
         if name in self.views:
             return self._silver(*self.views[name])
         if name in self.bronze or name.removesuffix("_rejected") in self.bronze:
@@ -162,13 +241,8 @@ class _Shown:
 
     def _delta(self, name: str, version: int | None) -> DeltaTable:
         layer, _, table = name.partition(".")
-        try:
+        with _undamaged(name):
             return DeltaTable(str(self._root(layer) / layer / table), version=version)
-        except DeltaError:
-            fix = (
-                "Run `carelake run`, which makes anew what can be made of bronze; bring the rest back from the backup."
-            )
-            raise LakeDamaged(f"{name} is not there as the latest release knows it.", fix) from None
 
     def _bronze(self, name: str) -> str:
         feed = self.bronze[name.removesuffix("_rejected")]
@@ -180,6 +254,8 @@ class _Shown:
             base / r["folder"] / p for r in rows for p in (["rejected.parquet"] if rejected else json.loads(r["parts"]))
         ]
         found = [str(path) for path in parts if path.exists()]
+        if len(found) < len(parts) and not rejected:  # of rejected lines most loads have no file
+            raise LakeDamaged(f"{name} is not there as the latest release knows it.", MEND)
         if not found:
             raise QuestionRefused(
                 f"nothing has been landed in {name}.", "Run `carelake run`, or see `carelake status`."
@@ -189,16 +265,14 @@ class _Shown:
         return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
     def _released(self) -> tuple[Mapping[str, int], int]:
-        path = self._root("audit") / "audit" / "releases"
-        rows = (
-            self._query(f"SELECT tables, loads FROM ({view_of(DeltaTable(str(path)))}) ORDER BY id DESC LIMIT 1")
-            if exists(path)
-            else []
-        )
+        if not exists(self._root("audit") / "audit/releases"):
+            return {}, 0
+        releases = view_of(self._delta("audit.releases", None))
+        rows = self._query(f"SELECT tables, loads FROM ({releases}) ORDER BY id DESC LIMIT 1")
         return (json.loads(rows[0]["tables"]), rows[0]["loads"]) if rows else ({}, 0)
 
     def _query(self, select: str) -> list[dict[str, Any]]:
-        with duckdb.connect() as db:
+        with duckdb.connect() as db, _undamaged("audit"):
             rows: list[dict[str, Any]] = db.sql(select).to_arrow_table().to_pylist()
             return rows
 

@@ -24,7 +24,7 @@ from .sql_query import Range
 from .sql_types import Stored, reading
 from .sql_watermark import Unreadable, Window
 
-RANGE_ROWS = 5_000_000
+RANGE_ROWS = 2_000_000
 
 
 def read(
@@ -82,7 +82,7 @@ def _bounds(extraction: Extraction, column: Stored, progress: Progress, now: dat
         kind = "integer" if held in {"integer", "real"} else kind if held == "null" else "text"
     if kind is None:
         raise Unreadable("a column of dates, times, whole numbers or rowversions")
-    window = Window(column.name, kind, cap=sql_watermark.cap(kind, dialect, now, feed.time_zone))
+    window = Window(column.name, kind, cap=sql_watermark.cap(kind, now, feed.time_zone))
     high = extraction.database.ask(sql_query.upper(extraction.relation, window))[0][0]
     low = sql_watermark.low(kind, progress.watermark, feed.lookback) if progress.watermark else None
     return replace(window, low=low, high=None if high is None else str(high))

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 import pg8000.native
 import pymysql
 
-from ..errors import SourceFailed, SourceUnreachable, SourceUrlUnknown
+from ..errors import LoginDenied, SourceDenied, SourceFailed, SourceUnreachable, SourceUrlUnknown
 from .sql_database import POSTGRES_SESSION, Database, in_our_words
 
 SECONDS_TO_ANSWER = 5
@@ -31,10 +31,13 @@ MYSQL_SESSION = ("SET time_zone = '+00:00', sql_mode = ''",)  # no mode that rea
 def connected(who: str, url: str) -> Iterator[Database]:
     """The database behind a URL, which is named `who` in errors.
 
-    Raises `SourceUrlUnknown`, `SourceUnreachable`, `SourceDenied`; whatever else a driver says is `SourceFailed`.
+    Raises `SourceUrlUnknown`, `SourceUnreachable`, `LoginDenied`; whatever else a driver says is `SourceFailed`.
     """
-    with in_our_words(who):
-        database = _opener(who, url)(who, url)
+    try:
+        with in_our_words(who):
+            database = _opener(who, url)(who, url)
+    except SourceDenied:
+        raise LoginDenied(who) from None
     try:
         with in_our_words(who):
             yield database

@@ -53,7 +53,7 @@ def in_our_words(who: str) -> Iterator[None]:
 def _named(who: str, error: BaseException) -> SourceFailed:
     code = _code(error)
     if code in DENIED:
-        return SourceDenied(f"{who}: the database does not let this user in, or not to this table.", _MEND_LOGIN)
+        return SourceDenied(f"{who}: the database does not let this user read that.", _MEND_RIGHT)
     if code in NO_DATABASE:
         return SourceUnreachable(f"{who}: the server answers, but has no database of that name.", _MEND_URL)
     if isinstance(error, (OSError, pg8000.exceptions.InterfaceError)) or code in {2003, 2005, 2006, 2013}:
@@ -61,7 +61,7 @@ def _named(who: str, error: BaseException) -> SourceFailed:
     return SourceFailed(f"{who}: the database stopped with {type(error).__name__}.", _MEND_SERVER)
 
 
-_MEND_LOGIN = "Check user, password and the right to SELECT; nothing was tried a second time."
+_MEND_RIGHT = "Give the user the right to SELECT, of this table and of the catalogue."
 _MEND_URL = "Check host, port and database in the connection, and whether the server is up."
 _MEND_SERVER = "The server's own log says why: its words are not repeated here, since they can quote a row."
 

@@ -13,7 +13,7 @@ from typing import Literal
 from sqlglot import exp
 
 from .sql_types import AS_TEXT, Dialect, Reading, Stored, is_whole
-from .sql_watermark import FIRST, Kind, Window
+from .sql_watermark import FIRST, OFFSET, Kind, Window
 
 KeyKind = Literal["number", "text"]
 
@@ -169,6 +169,8 @@ def _value(dialect: Dialect, kind: Kind, value: str) -> str:
         return _number(value)
     if kind == "rowversion":
         return f"0x{int(value, 16):016X}"
+    if kind == "instant" and dialect == "mysql":  # which knows no offsets: the session's clock is UTC
+        return text(dialect, value.removesuffix(OFFSET))
     types = {"date": "DATE", "datetime": "DATETIME2(7)", "instant": "DATETIMEOFFSET(7)"}
     literal = text(dialect, value)
     return f"CAST({literal} AS {types[kind]})" if dialect == "tsql" and kind in types else literal
@@ -181,13 +183,15 @@ def _number(value: str) -> str:
 
 
 def _bound(dialect: Dialect, kind: Kind, found: str) -> str:
+    if dialect == "mysql" and kind == "instant":
+        return f"CONCAT({found}, '{OFFSET}')"
     if dialect != "tsql":
         return AS_TEXT[dialect].format(found)
     if kind == "datetime":  # as DATETIME2: a DATETIME shows thirds of a hundredth as .003 and compares as .0033333
         return f"CONVERT(VARCHAR(33), CAST({found} AS DATETIME2(7)), 121)"
     if kind == "instant":
-        utc = f"CAST(SWITCHOFFSET({found}, '+00:00') AS DATETIME2(7))"
-        return f"CONVERT(VARCHAR(33), {utc}, 121) + '+00:00'"
+        utc = f"CAST(SWITCHOFFSET({found}, '{OFFSET}') AS DATETIME2(7))"
+        return f"CONVERT(VARCHAR(33), {utc}, 121) + '{OFFSET}'"
     return f"CONVERT(VARCHAR(10), {found}, 23)" if kind == "date" else AS_TEXT[dialect].format(found)
 
 
@@ -198,7 +202,7 @@ def _letter_by_letter(dialect: Dialect, kind: Kind, name: str) -> str:
 
 def _placed(dialect: Dialect, window: Window) -> str:
     name = _letter_by_letter(dialect, window.kind, quoted(dialect, window.column))
-    first, cap = (_value(dialect, window.kind, bound or "") for bound in (_first(dialect, window), window.cap))
+    first, cap = (_value(dialect, window.kind, bound or "") for bound in (_first(window), window.cap))
     return f"{name} >= {first} AND {name} < {cap}"
 
 
@@ -206,12 +210,12 @@ def _unplaced(dialect: Dialect, window: Window) -> list[str]:
     if window.cap is None:
         return []
     name = _letter_by_letter(dialect, window.kind, quoted(dialect, window.column))
-    first, cap = (_value(dialect, window.kind, bound or "") for bound in (_first(dialect, window), window.cap))
+    first, cap = (_value(dialect, window.kind, bound or "") for bound in (_first(window), window.cap))
     return [f"{name} < {first}", f"{name} >= {cap}"]
 
 
-def _first(dialect: Dialect, window: Window) -> str:
-    return f"{FIRST} 00:00:00+00:00" if window.kind == "instant" and dialect != "mysql" else FIRST
+def _first(window: Window) -> str:
+    return f"{FIRST} 00:00:00{OFFSET}" if window.kind == "instant" else FIRST
 
 
 def _asked(relation: Relation, reading: Reading) -> str:

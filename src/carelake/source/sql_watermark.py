@@ -18,6 +18,7 @@ from .sql_types import Dialect, Stored, is_whole
 Kind = Literal["date", "datetime", "instant", "integer", "text", "rowversion"]
 
 FIRST = "1000-01-01"  # MySQL's `0000-00-00` and what else cannot be meant come before it
+OFFSET = "+00:00"  # of UTC: behind every bound that is an instant
 DEFAULT_LOOKBACK = {"date": "1 day", "datetime": "15 minutes", "instant": "15 minutes", "text": "1 day"}
 UNITS = ("second", "minute", "hour", "day", "week")
 
@@ -54,13 +55,12 @@ def kind_of(dialect: Dialect, column: Stored) -> Kind | None:
     return "text" if re.match(r"(n?(var)?char|character|(tiny|medium|long)?text)", column.base) else None
 
 
-def cap(kind: Kind, dialect: Dialect, now: datetime, time_zone: str) -> str | None:
+def cap(kind: Kind, now: datetime, time_zone: str) -> str | None:
     """Where the future begins: a day from now, so that no clock and no time zone is taken for it."""
     if kind in {"integer", "rowversion"}:
         return None
     if kind == "instant":
-        at = (now + timedelta(days=1)).astimezone(UTC).replace(microsecond=0)
-        return at.replace(tzinfo=None).isoformat(" ") + ("" if dialect == "mysql" else "+00:00")
+        return (now + timedelta(days=1)).astimezone(UTC).replace(microsecond=0).isoformat(" ")
     local = now.astimezone(ZoneInfo(time_zone)).replace(tzinfo=None, microsecond=0)
     if kind == "datetime":
         return (local + timedelta(days=1)).isoformat(" ")

@@ -1,0 +1,70 @@
+"""One version of a Delta table, as a SELECT for DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from sqlglot import exp
+
+# A table some of whose rows stand for earlier ones has these two columns, which nobody sees.
+REVISION, GONE = "_revision_of_", "_is_gone"  # the first with the name of the key behind it
+
+
+def view_of(delta: DeltaTable) -> str:
+    """The SELECT that reads one version of a Delta table. Not through `to_pyarrow_dataset()`, whose filters on decimals
+    lose rows.
+    """
+    names = [field.name for field in delta.schema().fields]
+    revision = next((name for name in names if name.startswith(REVISION)), None)
+    if revision:
+        return _latest(names, all_of(delta), revision)
+    return f"SELECT {', '.join(map(quoted, names))} FROM {all_of(delta)}"
+
+
+def all_of(delta: DeltaTable) -> str:
+    """The relation of every row of every file, with every column of the table, also those that are in no file yet."""
+    typed = pa.schema(delta.schema().to_arrow())
+    nothing = ", ".join(f"CAST(NULL AS {_duck_type(field.type)}) AS {quoted(field.name)}" for field in typed)
+    empty, files = f"SELECT {nothing} WHERE FALSE", files_of(delta)
+    return f"({empty} UNION ALL BY NAME SELECT * FROM {parquet(files)})" if files else f"({empty})"
+
+
+def _latest(names: Sequence[str], rows: str, revision: str) -> str:
+    """Of each key the rows that were written last, if any were: of most keys there is one revision only."""
+    key, last = quoted(revision.removeprefix(REVISION)), quoted(revision)
+    told = ", ".join(f"known.{quoted(name)}" for name in names if name not in {revision, GONE})
+    revised = f"SELECT {key} AS key, MAX({last}) AS latest FROM {rows} WHERE NOT {last} IS NULL GROUP BY {key}"
+    return (
+        f"SELECT {told} FROM {rows} AS known LEFT JOIN ({revised}) AS revised ON revised.key = known.{key}"
+        f" WHERE revised.latest IS NULL OR (revised.latest = known.{last} AND NOT known.{quoted(GONE)})"
+    )
+
+
+def files_of(delta: DeltaTable) -> list[str]:
+    """The paths of the files of one version. Delta tells them as URLs, in which a blank is %20."""
+    return [unquote(uri) for uri in delta.file_uris()]
+
+
+def parquet(files: Sequence[Any]) -> str:
+    listed = ", ".join(exp.Literal.string(str(file)).sql("duckdb") for file in files)
+    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+
+
+def _duck_type(kind: Any) -> str:
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision}, {kind.scale})"
+    return {
+        "int64": "BIGINT", "int32": "INTEGER", "bool": "BOOLEAN", "date32[day]": "DATE", "double": "DOUBLE",
+        "int16": "SMALLINT", "int8": "TINYINT", "float": "FLOAT", "binary": "BLOB", "large_binary": "BLOB",
+    }.get(str(kind), "TEXT")  # fmt: skip
+
+
+def quoted(name: str) -> str:
+    """A name as SQL quotes it; `layer.table` in two parts."""
+    return ".".join(exp.to_identifier(part, quoted=True).sql("duckdb") for part in name.split("."))

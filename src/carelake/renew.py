@@ -1,0 +1,65 @@
+"""A fact after a change of what it is made of: the rows that the change reaches are computed anew, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from . import recompute
+from .engine import Engine
+from .model import Mart
+from .recompute import Fact, Lookup
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a mart was made of when it was built last."""
+
+    changed: Mapping[str, int]  # inputs that are others now -> the version of what stores them
+    as_of: date | None  # the other day that it was seen from
+
+
+def renew(engine: Engine, mart: Mart, before: Before, as_of: date, note: str) -> bool:
+    """Whether the rows of `mart` that `before` reaches were computed anew; if not, nothing is done, and it has to be
+    built whole.
+    """
+    key = mart.recompute_by
+    fact = recompute.proven(mart.select, key) if key else None
+    if not key or fact is None:
+        return False
+    wanted = [one for one in (Lookup(fact.driver, key, (key,), key), *fact.lookups) if one.table in before.changed]
+    if {one.table for one in wanted} != before.changed.keys():
+        return False
+    names = {one: f"changed_{number}" for number, one in enumerate(wanted)}
+    try:
+        counts = {one: _hold(engine, name, one, before.changed[one.table]) for one, name in names.items()}
+        if None in counts.values():
+            return False
+        changed = {one: name for one, name in names.items() if counts[one]}
+        engine.hold("touched", _touched(fact, key, changed, (before.as_of, as_of) if before.as_of else None))
+        select = recompute.over(f"SELECT * FROM {fact.driver} WHERE {key} IN (SELECT {key} FROM touched)", mart.select)
+        return engine.supersede(f"gold.{mart.name}", key, select, as_of, note) is not None
+    finally:
+        engine.let_go("touched", "earlier", *names.values())
+
+
+def _hold(engine: Engine, name: str, one: Lookup, since: int) -> int | None:
+    """Hold the values of its column whose rows are others now: how many; None if that cannot be told."""
+    layer, _, table = one.table.partition(".")
+    if layer == "silver":  # a view: of its key, if it is looked up by that, what changes is appended to its versions
+        known = one.column == f"{table}_key" and engine.added("earlier", f"{one.table}_versions", since)
+        return engine.hold(name, f"SELECT DISTINCT {one.column} FROM earlier") if known else None
+    if not engine.recall("earlier", one.table, since):
+        return None
+    used = ", ".join(one.used)
+    both = f"SELECT {used}, 1 AS n FROM {one.table} UNION ALL SELECT {used}, -1 AS n FROM earlier"
+    differs = f"SELECT {used} FROM ({both}) AS compared GROUP BY {used} HAVING SUM(n) <> 0"
+    return engine.hold(name, f"SELECT DISTINCT {one.column} FROM ({differs}) AS differs")
+
+
+def _touched(fact: Fact, key: str, changed: Mapping[Lookup, str], between: tuple[date, date] | None) -> str:
+    """The keys whose rows may be others now: of the driver's own changes, gone ones among them, and those reached."""
+    own = [f"SELECT {key} FROM {name}" for one, name in changed.items() if one.table == fact.driver and one.by == key]
+    others = [(one.by, name) for one, name in changed.items() if (one.table, one.by) != (fact.driver, key)]
+    return " UNION ".join([*own, recompute.reached(fact, key, others, between)])
