@@ -149,7 +149,7 @@ from carelake.serve import cli
 from carelake.source import sql
 sql.read.__kwdefaults__["range_rows"] = 60  # so that a first load of 150 rows is cut into three
 now = datetime.fromisoformat(sys.argv[1])
-cli._now = lambda: now
+cli.now = lambda: now
 {before}
 sys.argv = ["carelake", "-p", sys.argv[2], "run"]
 cli.main()

@@ -6,16 +6,17 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .. import __version__
 from ..errors import LakeFull, as_ours, is_no_space
+from .options import DAY, AsOf, Json, State, now
 
 app = typer.Typer(
     help="CareLake: hospitals' databases and insurers' files to figures that can be trusted.\n\n"
@@ -24,29 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
-
-
-def _day(told: str | date) -> date:
-    """A day as it is written on the command line."""
-    try:
-        return told if isinstance(told, date) else datetime.strptime(told, "%Y-%m-%d").date()
-    except ValueError:
-        raise typer.BadParameter("write the day as YYYY-MM-DD, for example 2024-11-30.") from None
-
-
-DAY: dict[str, Any] = {"parser": _day, "metavar": "YYYY-MM-DD"}
-AsOf = Annotated[date | None, typer.Option(help="The day that figures are seen from. Default: lake.yml's.", **DAY)]
 
 
 class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
-
-
-class State:
-    project = Path()
 
 
 def main() -> None:
@@ -111,7 +95,7 @@ def run(
 
     project.note_replaced(State.project)
     with show.progress(quiet=as_json) as watch:
-        did = pipeline.run(State.project, os.environ, _now(), as_of=as_of, reconcile=reconcile, watch=watch)
+        did = pipeline.run(State.project, os.environ, now(), as_of=as_of, reconcile=reconcile, watch=watch)
     if as_json:
         typer.echo(json.dumps(asdict(did) | {"exit_code": did.exit_code(strict=strict)}, default=str))
     else:
@@ -125,7 +109,7 @@ def plan(as_of: AsOf = None, as_json: Json = False) -> None:
     from .. import foresee
     from . import show
 
-    steps = foresee.plan(State.project, os.environ, _now(), as_of)
+    steps = foresee.plan(State.project, os.environ, now(), as_of)
     if as_json:
         typer.echo(json.dumps([asdict(step) for step in steps], default=str))
     else:
@@ -244,7 +228,3 @@ def demo(
     from . import demo as shows
 
     raise typer.Exit(shows.play(folder, patients))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
