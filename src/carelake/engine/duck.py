@@ -9,27 +9,14 @@ from typing import Literal
 
 import duckdb
 import pyarrow as pa
-from deltalake import (
-    ColumnProperties,
-    CommitProperties,
-    DeltaTable,
-    Field,
-    PostCommitHookProperties,
-    Schema,
-    Transaction,
-    WriterProperties,
-    write_deltalake,
-)
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import DeltaTable, Field, Schema, write_deltalake
+from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
 from ..errors import LakeDamaged, in_our_words
 from .duck_view import GONE, REVISION, all_of, files_of, parquet, quoted, view_of
+from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, exists, properties
 
-PLAIN = "delta.dataSkippingStatsColumns"
-# Only CareLake's own vacuum runs, and log entries live as long as the longest release: see docs/decisions.
-SETTINGS = {"delta.logRetentionDuration": "interval 400 days"}
-NOTE = "carelake.note"
 SUPERSEDED = 0.125  # of the rows of a table: beyond that, readers feel it
 # A dictionary of more values than that is given up sooner or later: sooner saves a sixth of the writing.
 FILES = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 2000"
@@ -250,23 +237,11 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
             mode=mode,
             schema_mode="overwrite" if mode == "overwrite" else schema_mode,
             configuration=None if delta else {**SETTINGS, PLAIN: ""},
-            writer_properties=self._properties(delta, rows.schema.names),
-            commit_properties=_commit(delta, marks or {}, note),
-            post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            writer_properties=properties(delta, rows.schema.names),
+            commit_properties=commit(delta, marks or {}, note),
+            post_commithook_properties=KEEP_LOG,
         )
         return self._open(table)
-
-    def _properties(self, delta: DeltaTable | None, names: Sequence[str]) -> WriterProperties:
-        """Statistics repeat values in footers and in the log, so that only plain columns have them: in every write."""
-        plain = (delta.metadata().configuration.get(PLAIN, "") if delta else "").split(",")
-        hidden = ColumnProperties(statistics_enabled="NONE")
-        shown = ColumnProperties(statistics_enabled="PAGE")
-        return WriterProperties(
-            compression="ZSTD",
-            compression_level=1,
-            default_column_properties=hidden,
-            column_properties={name: shown for name in names if name in plain or name.startswith(REVISION)},
-        )
 
     def _fresh(self, table: str) -> DeltaTable:
         """The snapshot that is written on: marks are read from it, so that a mark is never committed twice."""
@@ -286,25 +261,3 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
     def _at(self, table: str) -> str:
         layer, name = table.split(".")
         return str(self.roots[layer] / layer / name)
-
-
-class AlreadyMarked(Exception):
-    """A mark is there already: another writer has consumed the load."""
-
-
-def exists(path: Path) -> bool:
-    """Whether a Delta table is there."""
-    try:
-        return DeltaTable.is_deltatable(str(path))
-    except TableNotFoundError:
-        return False
-
-
-def _commit(delta: DeltaTable | None, marks: Mapping[str, int], note: str = "") -> CommitProperties:
-    for app, version in marks.items():
-        if delta and (delta.transaction_version(app) or 0) >= version:
-            raise AlreadyMarked
-    return CommitProperties(
-        custom_metadata={NOTE: note} if note else None,
-        app_transactions=[Transaction(app, version) for app, version in marks.items()],
-    )

@@ -22,8 +22,9 @@ from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
 from .. import declare, plan, timeline
-from ..engine.duck import SESSION, exists
+from ..engine.duck import SESSION
 from ..engine.duck_view import files_of, view_of
+from ..engine.duck_write import exists
 from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed, QuestionRefused, choose, is_no_space
 from ..lake import ZONES, root
 from ..model import Declarations, Table
