@@ -633,3 +633,29 @@ def test_an_unknown_template_is_named_with_those_there_are(tmp_path):
     with pytest.raises(ProjectMissing, match="rcm"):
         project.make(tmp_path / "x", "rmc")
     assert not (tmp_path / "x").exists()
+
+
+WARDS = """about: A source of wards.
+connection: nowhere
+feeds:
+  wards:
+    table: wards
+    fills: ward
+    columns: {ward_id: id, updated_at: 'NULL'}
+"""
+
+
+def test_an_optional_column_may_be_left_out_by_a_feed_and_no_other(rcm):
+    beds = "  beds: {type: integer, kind: not_personal%s}\n"
+    write(rcm, "sources/beds.yml", WARDS)
+    write(rcm, "silver/ward.yml", WARD + beds % "")
+    assert refused(rcm) == [("LAKE-106", "sources/beds.yml:4")]
+    write(rcm, "silver/ward.yml", WARD + beds % ", optional: true")
+    assert declare.read(rcm).tables["ward"].columns[-1].optional
+
+
+@pytest.mark.parametrize("left_out", ["ward_id: id, ", ", updated_at: 'NULL'"])
+def test_key_and_source_time_are_never_left_out(rcm, left_out):
+    write(rcm, "sources/beds.yml", WARDS.replace(left_out, "").replace("fills: ward", "fills: ward\n    key: [id]"))
+    write(rcm, "silver/ward.yml", WARD.replace("}", ", optional: true}"))
+    assert refused(rcm) == [("LAKE-106", "sources/beds.yml:4")]

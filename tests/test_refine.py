@@ -184,3 +184,18 @@ def test_no_value_of_a_person_is_in_any_file_of_silver_or_quarantine(lake, tmp_p
     assert len(files) > 10
     for secret in (b"Zebra", b"walrus8", b"Elm St", b"05641"):
         assert secret not in held
+
+
+def test_an_optional_column_that_a_feed_leaves_out_is_empty(tmp_path):
+    table = PERSON.replace("rules:\n", "  ward: {type: text, kind: not_personal, optional: true}\n"
+                           "  beds: {type: integer, kind: not_personal, optional: true}\nrules:\n")  # fmt: skip
+    pages = {"silver/person.yml": table, "sources/one.yml": SOURCE.format(zone="UTC")}
+    assert table != PERSON
+    lake = InMemory(tmp_path / "lake", declared(tmp_path / "p", pages))
+    names = ("id", "first", "last", "born", "lives", "owes", "visits", "member", "changed")
+    lake.land(
+        "one.people", [dict.fromkeys(names, "1") | {"born": "2000-01-01", "changed": "2026-01-01"}], columns=names
+    )
+    assert lake.refine()["person"].quarantined == 0
+    (person,) = lake.ask("SELECT visits, ward, beds FROM silver.person")
+    assert person == {"visits": 1, "ward": None, "beds": None}

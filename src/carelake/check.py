@@ -186,8 +186,7 @@ def _unwanted(page: Page, name: str, feed: Mapping[str, Any], tables: Iterable[s
 def _mapped(page: Page, name: str, feed: Mapping[str, Any], tables: Mapping[str, Page]) -> Iterator[Mistake]:
     fills, columns = told(feed, "fills"), part(feed, "columns")
     if fills in tables:
-        wanted = tables[fills].part("columns").keys() - {"source_system"}
-        yield from _unfilled(page, name, columns, wanted)
+        yield from _unfilled(page, name, columns, tables[fills])
         yield from _keyless(page, name, feed, tables[fills])
     elif fills:
         yield from unknown(page, fills, "table", tables)
@@ -212,10 +211,15 @@ def bare_column(expression: object) -> str | None:
     return tree.name if isinstance(tree, exp.Column) else None
 
 
-def _unfilled(page: Page, feed: str, columns: Iterable[str], wanted: Iterable[str]) -> Iterator[Mistake]:
+def _unfilled(page: Page, feed: str, columns: Iterable[str], table: Page) -> Iterator[Mistake]:
+    """A feed fills every column but the optional ones; without key and source time no row has a place."""
+    there = table.part("columns")
+    wanted = there.keys() - {"source_system"}
+    placed = {*listed(table.says, "key"), told(table.says, "sequence_by")}
+    optional = {name for name in there if told(there[name], "optional") == "true"} - placed
     for column in columns:
         yield from unknown(page, column, "column", wanted)
-    for column in sorted(set(wanted) - set(columns)):
+    for column in sorted(wanted - optional - set(columns)):
         why = "A column that is empty by oversight looks like one that is empty in truth."
         fix = "Map it; to NULL, if this source does not have it."
         yield page.mistake("LAKE-106", feed, f"'{feed}' does not fill '{column}'", why, fix)

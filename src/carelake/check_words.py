@@ -26,7 +26,7 @@ NEEDS = {
 }
 MAY_HAVE = {
     "table": {"rules", "track", "tie_breaker"},
-    "column": {"required", "one_of", "refers_to", "about"},
+    "column": {"required", "optional", "one_of", "refers_to", "about"},
     "source": {"connection", "landing", "time_zone", "optional"},
     "feed": {
         "about", "table", "files", "service", "load", "watermark", "lookback", "key", "fills", "columns", "contract",

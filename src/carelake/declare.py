@@ -235,6 +235,7 @@ def _column(name: str, says: Mapping[str, Any]) -> Column:
         kind=says["kind"],
         type=says.get("type", "text"),
         required=says.get("required") == "true",
+        optional=says.get("optional") == "true",
         one_of=tuple(says.get("one_of", ())),
         refers_to=says.get("refers_to"),
         about=says.get("about", ""),

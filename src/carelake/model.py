@@ -25,6 +25,7 @@ class Column:
     kind: str  # what it reveals about a person; see declarations/privacy.yml
     type: str = "text"
     required: bool = False
+    optional: bool = False  # a feed that does not have it may leave it out; it is NULL then
     one_of: tuple[str, ...] = ()
     refers_to: str | None = None  # the table whose key it holds: `<table>_key` stands beside it in silver
     about: str = ""

@@ -110,7 +110,8 @@ def pending(feed: Feed) -> str:
 
 
 def _mapped(feed: Feed, table: Table) -> str:
-    says = {**feed.columns, "source_system": f"'{feed.source}'"}
+    left_out = {column.name: "NULL" for column in table.columns if column.optional}
+    says = {**left_out, **feed.columns, "source_system": f"'{feed.source}'"}
     gone = f"{DELETED} OR COALESCE({feed.delete_when}, FALSE)" if feed.delete_when else DELETED
     time = _typed(says[table.sequence_by], "timestamp", feed.time_zone)
     columns = [f"{_typed(says[c.name], c.type, feed.time_zone)} AS {c.name}" for c in table.columns]
