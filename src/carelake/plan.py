@@ -322,11 +322,28 @@ def crowded(table: Table) -> str:
 
 def uncrowded(table: Table, columns: Sequence[str]) -> str:
     """`keyed` with one row for equal ones; of differing ones the greatest tie-breaker, or all of them as ambiguous."""
+    over = f"OVER (PARTITION BY {table.own_key}, {SOURCE_TIME}, {LOAD})"
+    reasons = (
+        f"CASE WHEN is_crowded AND MIN({ROW_HASH}) {over} <> MAX({ROW_HASH}) {over} THEN 'ambiguous_version'"
+        " ELSE quarantine_reasons END AS quarantine_reasons"
+    )
+    ranked = _ranked(table, columns)
+    kept = select([reasons if name == "quarantine_reasons" else name for name in columns], f"({ranked}) AS ranked")
+    return f"{kept}\nWHERE NOT is_crowded OR (tie = 1 AND twin = 1)"
+
+
+def repeated(table: Table) -> str:
+    """How many rows of `keyed` are repetitions of another one, or lose against its tie-breaker."""
+    return f"SELECT COUNT(*) AS n FROM ({_ranked(table, [])}) AS ranked WHERE is_crowded AND (tie > 1 OR twin > 1)"
+
+
+def _ranked(table: Table, columns: Sequence[str]) -> str:
+    """`keyed`, with the place of each row among those of its key, time and load."""
     place = ", ".join(f"keyed.{name}" for name in (table.own_key, SOURCE_TIME, LOAD))
     same = " AND ".join(f"keyed.{name} = crowded.{name}" for name in (table.own_key, SOURCE_TIME, LOAD))
     tied = f"RANK() OVER (PARTITION BY {place} ORDER BY keyed.{table.tie_breaker} DESC)" if table.tie_breaker else "1"
     twin = f"ROW_NUMBER() OVER (PARTITION BY {place}, keyed.{ROW_HASH} ORDER BY keyed.source_system)"
-    ranked = select(
+    return select(
         [
             *(f"keyed.{name}" for name in columns),
             f"NOT crowded.{LOAD} IS NULL AS is_crowded",
@@ -335,21 +352,22 @@ def uncrowded(table: Table, columns: Sequence[str]) -> str:
         ],
         f"keyed LEFT JOIN crowded ON {same} AND keyed.quarantine_reasons IS NULL",
     )
-    over = f"OVER (PARTITION BY {table.own_key}, {SOURCE_TIME}, {LOAD})"
-    reasons = (
-        f"CASE WHEN is_crowded AND MIN({ROW_HASH}) {over} <> MAX({ROW_HASH}) {over} THEN 'ambiguous_version'"
-        " ELSE quarantine_reasons END AS quarantine_reasons"
-    )
-    kept = select([reasons if name == "quarantine_reasons" else name for name in columns], f"({ranked}) AS ranked")
-    return f"{kept}\nWHERE NOT is_crowded OR (tie = 1 AND twin = 1)"
 
 
 def vanished(table: Table) -> str:
     """`keyed` without tombstones of keys that the same load brings rows of: there, a key is only spelled otherwise."""
+    return f"SELECT * FROM keyed WHERE NOT ({_spelled_otherwise(table)})"
+
+
+def unvanished(table: Table) -> str:
+    """How many tombstones `vanished` leaves out."""
+    return f"SELECT COUNT(*) AS n FROM keyed WHERE {_spelled_otherwise(table)}"
+
+
+def _spelled_otherwise(table: Table) -> str:
     brought = f"SELECT {table.own_key}, {LOAD} FROM keyed WHERE NOT {TOMBSTONE} AND NOT {table.own_key} IS NULL"
     same = f"brought.{table.own_key} = keyed.{table.own_key} AND brought.{LOAD} = keyed.{LOAD}"
-    seen = f"SELECT 1 FROM ({brought}) AS brought WHERE {same}"
-    return f"SELECT * FROM keyed WHERE NOT ({TOMBSTONE} AND EXISTS ({seen}))"
+    return f"{TOMBSTONE} AND EXISTS (SELECT 1 FROM ({brought}) AS brought WHERE {same})"
 
 
 def select(columns: Sequence[str], source: str, *joins: str) -> str:

@@ -31,6 +31,8 @@ RESULTS = {
     "judged_at": "TIMESTAMPTZ",
 }  # fmt: skip
 
+REFUSED = "refused"  # repetitions, and what lost against a tie-breaker or a later version, when they arrived
+SETTLED = "settled"  # versions that a later one stood for, left out when all were written anew
 MADE = "audit.silver_columns"  # how each column of silver is made, as long as the lake lives
 MADE_AS = {"table_name": "TEXT", "column_name": "TEXT", "made_as": "TEXT"}
 
@@ -138,6 +140,11 @@ def app(table: str, feed: Feed) -> str:
     return f"{table}/{feed.source}/{feed.name}#1"
 
 
+def tally_of(table: str, tally: str) -> str:
+    """The mark that counts rows of a table which are in no version: `REFUSED` or `SETTLED` ones, since it was made."""
+    return f"{table}/{tally}#1"
+
+
 def _unconsumed(at: Refinery, table: Table, feeds: Sequence[Feed]) -> list[Load]:
     """In the order they were landed: what is taken in later is known to have come later, also from another feed."""
     stored = f"silver.{table.name}_versions"
@@ -184,9 +191,9 @@ def _refine(at: Refinery, table: Table, loads: Sequence[Load]) -> Refined:
         return Refined(table.name, 0, 0, {}, {})
     rows = _show(at, table, filled)
     flagged = _judge(at, table, rows, filled)
-    _treat(at, table, rows, filled)
+    refused = _treat(at, table, rows, filled)
     held, reasons = _set_aside(at, table, loads)
-    _version(at, table, marks)
+    _version(at, table, marks, refused)
     at.engine.let_go("keyed", "pending_load", *{plan.pending(load.feed) for load in filled})
     return Refined(table.name, sum(load.rows for load in filled), held, reasons, flagged)
 
@@ -255,8 +262,8 @@ def _results(at: Refinery, table: Table, tallies: Sequence[Mapping[str, Any]]) -
     ]
 
 
-def _treat(at: Refinery, table: Table, rows: str, loads: Sequence[Load]) -> None:
-    """Hold `keyed`: what arrived, with tokens for identifiers and with its surrogate keys."""
+def _treat(at: Refinery, table: Table, rows: str, loads: Sequence[Load]) -> int:
+    """Hold `keyed`: what arrived, with tokens for identifiers and with its surrogate keys. How many rows it refuses."""
     identifiers = plan.identifiers(table, at.policy, rows)
     if identifiers:
         at.vault.mint_tokens(identifiers, at.now)
@@ -264,11 +271,19 @@ def _treat(at: Refinery, table: Table, rows: str, loads: Sequence[Load]) -> None
     at.vault.lend_hash_key()
     at.engine.hold("keyed", plan.keyed(table, at.policy, rows))
     at.engine.let_go("hash_key", "token_of", "key_of")
+    refused = 0
     if any(load.rows_deleted for load in loads):
+        refused += _count(at, plan.unvanished(table))
         _keep(at, plan.vanished(table))
     if at.engine.hold("crowded", plan.crowded(table)):
+        refused += _count(at, plan.repeated(table))
         _keep(at, plan.uncrowded(table, list(at.engine.columns("keyed"))))
     at.engine.let_go("crowded")
+    return refused
+
+
+def _count(at: Refinery, select: str) -> int:
+    return int(at.engine.ask(select).to_pylist()[0]["n"])
 
 
 def _keep(at: Refinery, select: str) -> None:
@@ -313,16 +328,26 @@ def _marks(table: Table, loads: Sequence[Load]) -> dict[str, int]:
     return {app(table.name, load.feed): load.sequence for load in loads}
 
 
-def _version(at: Refinery, table: Table, marks: Mapping[str, int]) -> None:
-    """Recompute the timeline of every key touched, and commit it with the marks of the loads it came from."""
+def _version(at: Refinery, table: Table, marks: Mapping[str, int], refused: int) -> None:
+    """Recompute the timeline of every key touched, and commit it with the marks of the loads it came from, and with how
+    many of their rows were refused: what becomes of each row is counted in the very commit that decides it.
+    """
     stored = f"silver.{table.name}_versions"
     change = timeline.first_versions(table, at.policy, at.now)
     if at.engine.hold("several", timeline.several(table)):
         last = at.engine.ask(f"SELECT COALESCE(MAX({plan.REVISION}), 0) AS revision FROM {stored}").to_pylist()[0]
         again = timeline.recomputed_versions(table, at.policy, at.now, last["revision"] + 1)
-        change = f"{change}\nUNION ALL\nSELECT * FROM (\n{again}\n) AS recomputed"
-    at.engine.append(stored, change, marks)
-    at.engine.let_go("several")
+        at.engine.hold("recomputed", again)
+        refused += _count(at, timeline.refused("recomputed"))
+        change = f"{change}\nUNION ALL\n{timeline.fresh('recomputed')}"
+    at.engine.append(stored, change, {**marks, **_added_to(at, table, REFUSED, refused)})
+    at.engine.let_go("several", "recomputed")
+
+
+def _added_to(at: Refinery, table: Table, tally: str, more: int) -> dict[str, int]:
+    """The mark that counts one more lot; none if there is nothing to count, since a mark may only grow."""
+    mark = tally_of(table.name, tally)
+    return {mark: at.engine.marked(f"silver.{table.name}_versions", mark) + more} if more else {}
 
 
 def _settle(at: Refinery, table: Table) -> None:
@@ -331,4 +356,6 @@ def _settle(at: Refinery, table: Table) -> None:
     count = f"SELECT COUNT(*) AS n, COUNT(CASE WHEN {plan.REVISION} > 0 THEN 1 END) AS revised FROM {stored}"
     (rows,) = at.engine.ask(count).to_pylist()
     if rows["revised"] > max(rows["n"] * REVISED_SHARE, REVISED_ROWS):
-        at.engine.replace(stored, timeline.settled(table, at.policy, stored))
+        gone = _count(at, timeline.passed_over(table, stored))
+        marks = _added_to(at, table, SETTLED, gone)
+        at.engine.replace(stored, timeline.settled(table, at.policy, stored), marks=marks)

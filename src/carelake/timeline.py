@@ -50,6 +50,15 @@ def settled(table: Table, policy: Policy, stored: str) -> str:
     return select(columns, f"(\n{standing(table, policy, stored)}\n) AS standing")
 
 
+def passed_over(table: Table, stored: str) -> str:
+    """How many versions `settled` leaves out: those of which the last revision says that they are gone."""
+    same = " AND ".join(f"last.{name} = known.{name}" for name in identity(table))
+    listed = ", ".join(identity(table))
+    last = f"SELECT {listed}, MAX({REVISION}) AS latest FROM {stored} AS revision GROUP BY {listed}"
+    gone = f"known.{REVISION} = last.latest AND known.{GONE}"
+    return f"SELECT COUNT(*) AS n FROM {stored} AS known INNER JOIN ({last}) AS last ON {same} WHERE {gone}"
+
+
 def several(table: Table) -> str:
     """Keys with more than one version among `keyed` and what is stored: the others need no windows."""
     key = table.own_key
@@ -93,7 +102,8 @@ def _crowd(table: Table, policy: Policy) -> str:
 
 
 def recomputed_versions(table: Table, policy: Policy, now: datetime, revision: int) -> str:
-    """What to append for the keys that have several versions: new ones, and those whose place in the timeline changes.
+    """What becomes of the keys that have several versions: the new ones, and those whose place in the timeline changes.
+    New ones that are `_is_gone` were known already, or are older than the one version that is kept: see `fresh`.
 
     A tombstone is seen, not told: it stands behind all that was landed before it, and ends a life of the key. What is
     landed after it is the next life, and begins no earlier, however old its source times are. Within a life versions
@@ -116,7 +126,21 @@ def recomputed_versions(table: Table, policy: Policy, now: datetime, revision: i
 {_placed(table, kept)},
 {_followed(table, kept)}
 {select([f"{shown[n]} AS {n}" if n in shown else n for n in stored_columns(table, policy)], "timeline")}
-WHERE (is_new AND NOT is_gone) OR (NOT is_new AND (is_gone OR {differs}))"""
+WHERE is_new OR is_gone OR {differs}"""
+
+
+def fresh(relation: str) -> str:
+    """Of `recomputed_versions`, held as `relation`, what to append."""
+    return f"SELECT * FROM {relation} WHERE NOT ({_known(relation)})"
+
+
+def refused(relation: str) -> str:
+    """How many of them are not appended."""
+    return f"SELECT COUNT(*) AS n FROM {relation} WHERE {_known(relation)}"
+
+
+def _known(relation: str) -> str:
+    return f"{relation}.{REVISION} = 0 AND {relation}.{GONE}"
 
 
 def _in_order() -> str:

@@ -73,7 +73,14 @@ class Engine(Protocol):
     def append(self, table: str, select: str, marks: Mapping[str, int] | None = None) -> int:
         """Add the rows of `select`. With no rows it still commits the marks."""
 
-    def replace(self, table: str, select: str, as_of: date | None = None, note: str = "") -> int:
+    def replace(
+        self,
+        table: str,
+        select: str,
+        as_of: date | None = None,
+        note: str = "",
+        marks: Mapping[str, int] | None = None,
+    ) -> int:
         """Hold the rows of `select`, and nothing else. The table is made if need be."""
 
     def supersede(self, table: str, key: str, select: str, as_of: date | None = None, note: str = "") -> int | None:

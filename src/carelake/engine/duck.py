@@ -142,8 +142,15 @@ class Duck:
         return self._write(table, self._in_order(table, select), "append", marks=marks)
 
     @in_our_words("replace")
-    def replace(self, table: str, select: str, as_of: date | None = None, note: str = "") -> int:
-        return self._write(table, select, "overwrite", as_of=as_of, note=note)
+    def replace(
+        self,
+        table: str,
+        select: str,
+        as_of: date | None = None,
+        note: str = "",
+        marks: Mapping[str, int] | None = None,
+    ) -> int:
+        return self._write(table, select, "overwrite", marks=marks, as_of=as_of, note=note)
 
     @in_our_words("supersede")
     def supersede(self, table: str, key: str, select: str, as_of: date | None = None, note: str = "") -> int | None:
