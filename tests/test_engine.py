@@ -46,6 +46,16 @@ def test_a_table_replaced_keeps_its_marks_and_its_plain_columns(duck, tmp_path):
     assert DeltaTable(str(tmp_path / "silver/t")).metadata().configuration["delta.dataSkippingStatsColumns"] == "k"
 
 
+def test_rows_of_files_are_numbered_through_the_parts_of_a_folder(duck, tmp_path):
+    for folder, parts in (("one", ("ab", "c")), ("two", ("d",))):
+        (tmp_path / folder).mkdir()
+        for n, letters in enumerate(parts):
+            pq.write_table(pa.table({"x": list(letters)}), tmp_path / folder / f"part-{n:04}.parquet")
+    duck.show("shown", sorted(tmp_path.glob("*/part-*.parquet")), "row")
+    told = {row["x"]: row["row"] for row in duck.ask("SELECT * FROM shown").to_pylist()}
+    assert told == {"a": 0, "b": 1, "c": 1_000_000_000, "d": 0}
+
+
 def test_a_mark_is_committed_with_the_rows_even_with_none_and_never_twice(duck):
     duck.create("silver.t", COLUMNS, ["k"])
     assert duck.marked("silver.t", "t/a/f#1") == 0

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from in_memory import InMemory, declared, hours
 
+from carelake import bronze
+
 PERSON = """
 about: One row per person.
 key: [source_system, person_id]
@@ -199,3 +201,15 @@ def test_an_optional_column_that_a_feed_leaves_out_is_empty(tmp_path):
     assert lake.refine()["person"].quarantined == 0
     (person,) = lake.ask("SELECT visits, ward, beds FROM silver.person")
     assert person == {"visits": 1, "ward": None, "beds": None}
+
+
+def test_what_is_held_back_knows_its_row_of_bronze(lake):
+    lake.land("hos-a.people", [ANN], columns=COLUMNS, seen=SEEN)
+    bad = [{**ANN, "id": f"{n}", "born": "2027-01-01" if n % 3 else ANN["born"]} for n in range(100, 160)]
+    load = lake.land("hos-a.people", bad, columns=COLUMNS, seen=SEEN)
+    lake.refine(now=SEEN)
+    lake.engine.show("landed", bronze.files(lake.bronze, [load]), "row")
+    there = {row["row"] for row in lake.ask("SELECT row FROM landed WHERE born = '2027-01-01'")}
+    held = lake.ask("SELECT _load_id, _load_row FROM quarantine.person")
+    assert {(row["_load_id"], row["_load_row"]) for row in held} == {(load.id, row) for row in there}
+    assert len(held) == 40

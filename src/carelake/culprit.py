@@ -48,7 +48,7 @@ def _missing(expression: str, there: dict[str, str]) -> list[str]:
 
 
 def _own(there: dict[str, str]) -> list[str]:
-    return [name for name in there if name not in (plan.SEQUENCE, plan.DELETED)]
+    return [name for name in there if name not in (plan.SEQUENCE, plan.DELETED, plan.NUMBER)]
 
 
 def _computes(engine: Engine, select: str) -> bool:

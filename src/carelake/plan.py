@@ -14,8 +14,10 @@ from .model import TYPES, Column, Feed, Policy, Table
 
 # Columns of bronze that are CareLake's own.
 SEQUENCE, DELETED = "_lake_sequence", "_lake_deleted"
+NUMBER = "_lake_row"  # which row of its load it is; not stored, but counted when it is read
 # Hidden columns of a history: what the order of its versions is computed from.
 SOURCE_TIME, ROW_HASH, LOAD, TOMBSTONE = "_source_time", "_row_hash", "_load_id", "_is_tombstone"
+ROW = "_load_row"  # with its load, the address of a row of bronze: only quarantine keeps it
 TRACKED = "_tracked_hash"  # of the columns whose change counts, in a table that names some
 # Rows are only ever appended. A version whose interval changes is written again with a higher revision, which stands
 # for the lower ones: closing 50,000 of 10 million rows by a MERGE rewrites nearly every file.
@@ -65,8 +67,8 @@ def restricted_columns(table: Table, policy: Policy) -> dict[str, str]:
 def quarantine_columns(table: Table, policy: Policy) -> dict[str, str]:
     """Name -> SQL type of `quarantine.<table>`: the row as silver would show it, and why it is held back."""
     kept = {n: t for n, t in stored_columns(table, policy).items() if n == "flags" or n not in {*TIMELINE, TRACKED}}
-    held = {"quarantine_reasons": "TEXT", "quarantined_at": "TIMESTAMPTZ", SOURCE_TIME: "TIMESTAMPTZ", LOAD: "BIGINT"}
-    return {**kept, **held}
+    held = {"quarantine_reasons": "TEXT", "quarantined_at": "TIMESTAMPTZ", SOURCE_TIME: "TIMESTAMPTZ"}
+    return {**kept, **held, LOAD: "BIGINT", ROW: "BIGINT"}
 
 
 def made_as(table: Table, policy: Policy) -> dict[str, str]:
@@ -126,6 +128,7 @@ def _mapped(feed: Feed, table: Table) -> str:
             quality.DAY,
             quality.TOMORROW,
             f"_lake_load_id AS {LOAD}",
+            f"{NUMBER} AS {ROW}",
         ],
         pending(feed),
         f"INNER JOIN pending_load ON _lake_feed = '{feed.source}/{feed.name}' AND _lake_load_sequence = {SEQUENCE}",
@@ -215,7 +218,7 @@ def treated(table: Table, policy: Policy, rows: str) -> str:
             *(f"arrived.{c.name}" for c in exact),
             "arrived.flags",
             "arrived.quarantine_reasons",
-            *(f"arrived.{name}" for name in ("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD)),
+            *(f"arrived.{name}" for name in ("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD, ROW)),
             *(f"arrived.{name}" for name in _hashes(table)),
         ],
         f"(\n{_judged(table, rows)}\n) AS arrived",
@@ -236,7 +239,7 @@ def _judged(table: Table, rows: str) -> str:
             f"NULLIF(CASE WHEN {TOMBSTONE} THEN '' WHEN is_deleted THEN CONCAT_WS(';', {', '.join(known)})"
             f" ELSE CONCAT_WS(';', {', '.join(reasons)}) END, '') AS quarantine_reasons",
             *(f"CASE WHEN is_deleted THEN 'deleted' ELSE {of} END AS {name}" for name, of in _hashes(table).items()),
-            *("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD),
+            *("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD, ROW),
         ],
         f"({rows}) AS mapped CROSS JOIN hash_key",
     )
@@ -308,7 +311,7 @@ def keyed(table: Table, policy: Policy, rows: str) -> str:
     ]
     keys = [f"{names[key.removesuffix('_key')]}.key AS {key}" for key in (table.own_key, *table.refers)]
     rest = [c.name for c in table.columns if privacy.in_silver(c, policy) or privacy.is_restricted(c, policy)]
-    rest += ["flags", "quarantine_reasons", "is_deleted", TOMBSTONE, SOURCE_TIME, LOAD, *_hashes(table)]
+    rest += ["flags", "quarantine_reasons", "is_deleted", TOMBSTONE, SOURCE_TIME, LOAD, ROW, *_hashes(table)]
     treatment = f"(\n{treated(table, policy, rows)}\n) AS treated"
     return select([*keys, *(f"treated.{name}" for name in rest)], treatment, *joins)
 
@@ -342,7 +345,7 @@ def _ranked(table: Table, columns: Sequence[str]) -> str:
     place = ", ".join(f"keyed.{name}" for name in (table.own_key, SOURCE_TIME, LOAD))
     same = " AND ".join(f"keyed.{name} = crowded.{name}" for name in (table.own_key, SOURCE_TIME, LOAD))
     tied = f"RANK() OVER (PARTITION BY {place} ORDER BY keyed.{table.tie_breaker} DESC)" if table.tie_breaker else "1"
-    twin = f"ROW_NUMBER() OVER (PARTITION BY {place}, keyed.{ROW_HASH} ORDER BY keyed.source_system)"
+    twin = f"ROW_NUMBER() OVER (PARTITION BY {place}, keyed.{ROW_HASH} ORDER BY keyed.{ROW})"
     return select(
         [
             *(f"keyed.{name}" for name in columns),

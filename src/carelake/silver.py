@@ -202,7 +202,8 @@ def _show(at: Refinery, table: Table, loads: Sequence[Load]) -> str:
     """The SELECT of what arrived: the pending loads' rows, mapped and typed."""
     feeds = list({load.feed.name + load.feed.source: load.feed for load in loads}.values())
     for feed in feeds:
-        at.engine.show(plan.pending(feed), bronze.proven(at.bronze, [load for load in loads if load.feed == feed]))
+        landed = bronze.proven(at.bronze, [load for load in loads if load.feed == feed])
+        at.engine.show(plan.pending(feed), landed, plan.NUMBER)
     at.engine.lend(
         "pending_load",
         pa.table(

@@ -44,8 +44,11 @@ class Engine(Protocol):
     def lend(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Let SELECTs of this run read `rows` as `name`. A reader is read once."""
 
-    def show(self, name: str, files: Sequence[Path]) -> None:
-        """Let SELECTs of this run read Parquet files as `name`, their columns united by name."""
+    def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:
+        """Let SELECTs of this run read Parquet files as `name`, their columns united by name. A column `numbered` says
+        of each row which one of its folder it is, from 0 on: rows of `part-0001` follow those of `part-0000`, as far
+        behind them as no file is long.
+        """
 
     def hold(self, name: str, select: str, as_of: date | None = None) -> int:
         """Keep the rows of `select` for this run as `name`; how many there are."""
@@ -81,7 +84,7 @@ class Engine(Protocol):
         note: str = "",
         marks: Mapping[str, int] | None = None,
     ) -> int:
-        """Hold the rows of `select`, and nothing else. The table is made if need be."""
+        """Hold the rows of `select`, and nothing else, with its columns. The table is made if need be."""
 
     def supersede(self, table: str, key: str, select: str, as_of: date | None = None, note: str = "") -> int | None:
         """Of the keys in the relation `touched`, hold the rows of `select`, and nothing else. None, and nothing is

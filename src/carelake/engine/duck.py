@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
 from ..errors import LakeDamaged, in_our_words
-from .duck_view import GONE, REVISION, all_of, files_of, parquet, quoted, view_of
+from .duck_view import GONE, NUMBER, REVISION, all_of, files_of, parquet, quoted, view_of
 from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, exists, properties
 
 SUPERSEDED = 0.125  # of the rows of a table: beyond that, readers feel it
@@ -96,8 +96,9 @@ class Duck:
         self._of_this_run[name] = "LENT"
 
     @in_our_words("show")
-    def show(self, name: str, files: Sequence[Path]) -> None:
-        self._show(name, f"SELECT * FROM {parquet(files)}")
+    def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:
+        number = f", {NUMBER} AS {quoted(numbered)}" if numbered else ""
+        self._show(name, f"SELECT *{number} FROM {parquet(files)}")
 
     @in_our_words("hold")
     def hold(self, name: str, select: str, as_of: date | None = None) -> int:

@@ -12,6 +12,11 @@ from sqlglot import exp
 
 # A table some of whose rows stand for earlier ones has these two columns, which nobody sees.
 REVISION, GONE = "_revision_of_", "_is_gone"  # the first with the name of the key behind it
+# Which row of its folder a row is, by DuckDB's own columns: `.../part-0001.parquet` and the number within that file.
+PART_ROWS = 1_000_000_000  # more than a part has
+NUMBER = (
+    f"CAST(SUBSTRING(filename, LENGTH(filename) - 11, 4) AS BIGINT) * {PART_ROWS} + file_row_number"  # see Engine.show
+)
 
 
 def view_of(delta: DeltaTable) -> str:
