@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from . import lake, ledger, plan, privacy, quality, release, silver
+from . import changes, lake, ledger, plan, privacy, quality, release, silver
 from .model import Column, Declarations, Mart, Policy, Table
 
 HEAD = """# Data dictionary
@@ -134,6 +134,29 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "released_at": "When.",
             "tables": "The version of every table; JSON.",
             "loads": "The last load that readers of bronze see, by its id.",
+        },
+    ),
+    "audit.changes": (
+        "What changed, column by column, in every silver table that keeps its history. Made of the versions of the"
+        " release when it is asked for, and stored nowhere. It tells what silver shows, and nothing that it does not"
+        " hold. What is inserted was nothing before, and what is deleted says nothing, so that the changes of a key add"
+        " up to its row. When a row was changed is `changed_at`, so that its source time has no line of its own.",
+        changes.COLUMNS,
+        {
+            "table_name": "The silver table.",
+            "key": "The row, by its surrogate key.",
+            "source_system": "The system that it is from.",
+            "version": "Counts the versions of the key, in their order.",
+            "column_name": "The column that says otherwise than before.",
+            "old": "What the version before said, as text; times in UTC.",
+            "new": "What it says now.",
+            "changed_at": "From when on it holds: `valid_from` of the version.",
+            "operation": "inserted, updated, deleted or reinserted: after it was gone.",
+            "reason": "The same; or late, if it was loaded after a version that follows it; or repaired, if it was held"
+            " back at first.",
+            "load_id": "The load that brought it.",
+            "run_id": "The run that landed that load.",
+            "known_at": "When it was first stored.",
         },
     ),
 }

@@ -143,14 +143,15 @@ def _known(relation: str) -> str:
     return f"{relation}.{REVISION} = 0 AND {relation}.{GONE}"
 
 
-def _in_order() -> str:
+def in_order() -> str:
+    """How the versions of a key follow one another, once each knows its life."""
     return f"ORDER BY life, {TOMBSTONE} DESC, {SOURCE_TIME}, {LOAD}"
 
 
 def _placed(table: Table, kept: str) -> str:
     """CTEs: to which life of its key each version of `crowd` belongs, and from when it is valid."""
     by_load = f"OVER (PARTITION BY {table.own_key} ORDER BY {LOAD}, {SOURCE_TIME} ROWS UNBOUNDED PRECEDING)"
-    in_line = f"OVER (PARTITION BY {table.own_key} {_in_order()} ROWS UNBOUNDED PRECEDING)"
+    in_line = f"OVER (PARTITION BY {table.own_key} {in_order()} ROWS UNBOUNDED PRECEDING)"
     in_life = f"OVER (PARTITION BY {table.own_key}, life, {TOMBSTONE} ORDER BY {SOURCE_TIME}, {LOAD})"
     return f"""lived AS (
     SELECT {kept},
@@ -174,7 +175,7 @@ compared AS (
 
 def _followed(table: Table, kept: str) -> str:
     """CTEs: until when each version is valid, and whether it tells anything new."""
-    in_line = f"OVER (PARTITION BY {table.own_key}, is_gone {_in_order()})"
+    in_line = f"OVER (PARTITION BY {table.own_key}, is_gone {in_order()})"
     changes, only_last = TRACKED if table.track else ROW_HASH, table.history == "scd1"
     return f"""followed AS (
     SELECT {kept}, valid_from, is_gone,

@@ -21,7 +21,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
-from .. import declare, plan, timeline
+from .. import changes, declare, plan, timeline
 from ..engine.duck import SESSION
 from ..engine.duck_view import files_of, view_of
 from ..engine.duck_write import exists
@@ -32,6 +32,7 @@ from ..model import Declarations, Table
 MEMORY = "2GB"  # of one question; what needs more spills, encrypted, to a folder of its own
 LAYERS = ("bronze", "silver", "gold", "audit", "quarantine", "reference")
 SHOWN_AS_STORED = ("gold", "quarantine", "reference")  # of silver, only the views: row hashes are never shown
+CHANGES = "audit.changes"  # made of the histories when it is asked for, and stored nowhere
 MEND = "Run `carelake run`, which makes anew what can be made of bronze; bring the rest back from the backup."
 ONE_SELECT = ("this is not one SELECT.", "Ask one question at a time; nothing can be changed here.")
 # How DuckDB calls what a question is made of. What is not listed is refused: from 2.0 on, a WITH may hold a COPY.
@@ -204,7 +205,7 @@ class _Shown:
     def names(self) -> list[str]:
         stored = [name for name in self.released if name.partition(".")[0] in SHOWN_AS_STORED]
         audit = [f"audit.{p.name}" for p in sorted((self._root("audit") / "audit").glob("*")) if p.is_dir()]
-        return sorted([*self.views, *self.bronze, *stored, *audit])
+        return sorted([*self.views, *self.bronze, *stored, *audit, *([CHANGES] if self.released else [])])
 
     def select(self, name: str) -> str:
         layer = name.partition(".")[0]
@@ -212,6 +213,8 @@ class _Shown:
             raise QuestionRefused("nothing is released yet.", "Run `carelake run`, and ask again.")
         if name in self.views:
             return self._silver(*self.views[name])
+        if name == CHANGES and self.released:
+            return self._changes()
         if name in self.bronze or name.removesuffix("_rejected") in self.bronze:
             return self._bronze(name)
         if layer == "audit" and exists(self._root("audit") / name.replace(".", "/")):
@@ -221,11 +224,20 @@ class _Shown:
         raise QuestionRefused(f"there is no table '{name}'.", choose(name, self.names()))
 
     def _silver(self, table: Table, view: str) -> str:
-        stored, held = f"silver.{table.name}_versions", f"quarantine.{table.name}"
+        return timeline.seen(table, self.declared.policy, *self._relations(table))[view]
+
+    def _relations(self, table: Table) -> tuple[str, str]:
+        """What stores a table's versions and its quarantine, as released."""
         policy = self.declared.policy
-        wanted = {stored: plan.stored_columns(table, policy), held: plan.quarantine_columns(table, policy)}
-        relations = [self._widened(name, columns) for name, columns in wanted.items()]
-        return timeline.seen(table, policy, *relations)[view]
+        stored = self._widened(f"silver.{table.name}_versions", plan.stored_columns(table, policy))
+        return stored, self._widened(f"quarantine.{table.name}", plan.quarantine_columns(table, policy))
+
+    def _changes(self) -> str:
+        """The changes of every table that keeps its history and is released."""
+        kept = (table for table in self.declared.tables.values() if changes.is_told(table))
+        released = [table for table in kept if f"silver.{table.name}_versions" in self.released]
+        policy, loads = self.declared.policy, f"({self._stored('audit.load_logs', None)})"
+        return "\nUNION ALL\n".join(changes.changes(each, policy, *self._relations(each), loads) for each in released)
 
     def _widened(self, name: str, wanted: Mapping[str, str]) -> str:
         """The table as it was released, with the columns that were declared since."""
