@@ -83,7 +83,7 @@ def proven(root: Path, loads: Sequence[Load]) -> list[Path]:
     """The same, byte by byte what was landed: for those who read it once, and build upon it."""
     paths = files(root, loads)
     for load in loads:
-        if any(_digest(root / load.folder / name) != digest for name, digest in load.parts.items()):
+        if any(digest(root / load.folder / name) != told for name, told in load.parts.items()):
             raise _damaged(load, "are not what was landed")
     return paths
 
@@ -108,6 +108,16 @@ def sweep(root: Path, ledger: Ledger) -> int:
     if gone := sorted(str(folder) for folder in known if not (root / folder).is_dir()):
         told = f"{len(gone):,} loads are gone from bronze, the first of them {gone[0]}."
         raise LakeDamaged(told, "Bring originals/bronze back from the backup; nothing was changed.")
+    left = nobodys(root, known)
+    for folder in left:
+        shutil.rmtree(root / folder)
+    return len(left)
+
+
+def nobodys(root: Path, known: Sequence[Path]) -> set[Path]:
+    """The folders that killed or failed runs left behind, below `root`; `known` are those of loads. Raises
+    `LakeDamaged` if there are more than those could have left.
+    """
     last = {folder.parts[:2]: 0 for folder in known}
     for folder in known:
         last[folder.parts[:2]] = max(last[folder.parts[:2]], int(folder.name))
@@ -116,10 +126,7 @@ def sweep(root: Path, ledger: Ledger) -> int:
     if any(int(folder.name) != last.get(folder.parts[:2], 0) + 1 for folder in loads):
         told = f"{len(loads):,} loads lie in bronze that {TABLE} does not know."
         raise LakeDamaged(told, f"Restore {TABLE} to the version that knew them; nothing was deleted.")
-    nobodys = loads | {folder for folder in found if folder.name.startswith(UNFINISHED)}
-    for folder in nobodys:
-        shutil.rmtree(root / folder)
-    return len(nobodys)
+    return loads | {folder for folder in found if folder.name.startswith(UNFINISHED)}
 
 
 @dataclass(frozen=True)
@@ -330,7 +337,7 @@ def _load(
         extracted_at=to.now,
         delivery=delivery.name,
         folder=str(folder),
-        parts={path.name: _digest(path) for path in parts},
+        parts={path.name: digest(path) for path in parts},
         schema={field.name: str(field.type) for field in delivery.schema},
         content=delivery.content,
         part_of=delivery.part_of,
@@ -354,7 +361,8 @@ def _tombstones(paths: Sequence[Path]) -> int:
     return sum(pc.sum(pq.read_table(path, columns=[DELETED])[DELETED]).as_py() or 0 for path in paths)
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

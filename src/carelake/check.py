@@ -14,6 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from . import plan, recompute, sql
+from .check_upkeep import mistakes_in_upkeep
 from .check_words import CHOICES, SOURCE, misnamed, unfit, unknown
 from .errors import Mistake, choose
 from .page import Page, Text, listed, part, told
@@ -262,6 +263,7 @@ def mistakes_in_lake(page: Page, tables: Mapping[str, Page]) -> Iterator[Mistake
     yield from misnamed(page, page.stem, page.says, "lake")
     yield from misnamed(page, "roots", page.part("roots"), "roots")
     yield from _no_day(page)
+    yield from mistakes_in_upkeep(page)
     for table, rules in page.part("rules").items():
         yield from unknown(page, table, "table", tables)
         if table in tables and isinstance(rules, Mapping):

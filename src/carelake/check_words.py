@@ -20,6 +20,7 @@ NEEDS = {
     "column of a mart": {"kind", "about"},
     "lake": {"about"},
     "roots": set[str](),
+    "release": set[str](),
     "kpi": {"value", "unit"},
     "setting": {"about", "default"},
     "privacy page": set[str](),
@@ -35,7 +36,8 @@ MAY_HAVE = {
     "control": {"rows", "sum"},
     "mart": {"kpi", "recompute_by"},
     "column of a mart": {"type"},
-    "lake": {"roots", "engine", "as_of", "rules", "settings"},
+    "lake": {"roots", "engine", "as_of", "rules", "settings", "release"},
+    "release": {"keep"},
     "roots": {"lake", "originals", "restricted"},
     "privacy page": {"columns", "kinds", "sparse_zip3"},
     "setting": {"one_of", "type", "from", "to"},
@@ -52,7 +54,7 @@ CHOICES = {
     "optional": {"true", "false"},
     "required": {"true", "false"},
 }
-MAPPINGS = {"columns", "rules", "feeds", "types", "control", "settings", "roots", "kpi"}
+MAPPINGS = {"columns", "rules", "feeds", "types", "control", "settings", "roots", "kpi", "release"}
 LISTS = {"key", "track", "one_of"}
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -187,7 +187,8 @@ def _merged(policy: Page, project: Page) -> Page:
 
 def _place(page: Page) -> Place:
     roots = {"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")}
-    return Place(roots, page.says.get("engine", "duck"), page.says.get("as_of", "today"))
+    keep = int(page.part("release").get("keep", Place.keep))
+    return Place(roots, page.says.get("engine", "duck"), page.says.get("as_of", "today"), keep)
 
 
 def _policy(page: Page) -> Policy:

@@ -256,6 +256,12 @@ class LakeUnwritable(LakeError):
     why = "What was being written is not there; what was there before is as it was."
 
 
+class LakeMissing(LakeError):
+    code = "LAKE-510"
+    exit_code = 50
+    why = "What is not there cannot be looked after; and an empty folder is most often a disk that is not mounted."
+
+
 class QuestionRefused(LakeError):
     code = "LAKE-701"
     exit_code = 70

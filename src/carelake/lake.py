@@ -17,6 +17,7 @@ from .errors import (
     EngineFailed,
     LakeBusy,
     LakeDamaged,
+    LakeMissing,
     LakeOutdated,
     LakeUnwritable,
     RootUnfit,
@@ -104,20 +105,59 @@ def opened(project: Path, environment: Mapping[str, str], *, writing: bool) -> I
     Raises `ProjectMissing`, `DeclarationsRefused`, `SettingMissing`, and for a writer `LakeBusy`, `LakeUnwritable`,
     `LakeDamaged` if tables are gone, `LakeOutdated` if the declarations want what cannot be had by adding columns.
     """
-    declared = declare.read(project)
-    roots = {layer: root(project, declared, zone) for layer, zone in ZONES.items()}
-    originals = root(project, declared, "originals")
-    _refuse_shared({zone: root(project, declared, zone) for zone in declared.place.roots})
+    declared, roots, originals = _placed(project)
     if writing:
         for folder in {*roots.values(), originals / "bronze", originals / "staging"}:
             _make(folder)
     with _alone(roots["audit"]) if writing else nullcontext():
-        engine = _engine(declared, roots, originals / "staging")
-        lake = Lake(project, declared, Secrets(project, environment), engine, Ledger(engine, originals / "bronze"))
+        lake = _found(project, environment)
         if writing:
             _create(lake)
-        silver.define(engine, declared)
+        silver.define(lake.engine, declared)
         yield lake
+
+
+@contextmanager
+def still(project: Path, environment: Mapping[str, str]) -> Iterator[Lake]:
+    """The lake as it is, while no run may write to it: for those who copy it, or take away what nobody needs.
+
+    Raises what `opened` raises, and `LakeMissing` if there is none yet.
+    """
+    _, roots, _ = _placed(project)
+    if not (roots["audit"] / "audit").is_dir():
+        raise LakeMissing("nothing is stored where lake.yml says that the lake is.", "Run `carelake run` first.")
+    with _alone(roots["audit"]), opened(project, environment, writing=False) as lake:
+        yield lake
+
+
+@contextmanager
+def examined(project: Path, environment: Mapping[str, str], damaged: list[str]) -> Iterator[Lake]:
+    """The lake as it is, be it whole or not: tables that cannot be read are named in `damaged`, and left out."""
+    yield _found(project, environment, damaged)
+
+
+def is_written(lake: Lake) -> bool:
+    """Whether a run, or another command that writes, is at work on the lake."""
+    folder = root(lake.project, lake.declared, ZONES["audit"])
+    try:
+        with _alone(folder) if folder.is_dir() else nullcontext():
+            return False
+    except LakeBusy:
+        return True
+
+
+def _placed(project: Path) -> tuple[Declarations, dict[str, Path], Path]:
+    """What is declared, the root of each layer, and that of originals."""
+    declared = declare.read(project)
+    _refuse_shared({zone: root(project, declared, zone) for zone in declared.place.roots})
+    roots = {layer: root(project, declared, zone) for layer, zone in ZONES.items()}
+    return declared, roots, root(project, declared, "originals")
+
+
+def _found(project: Path, environment: Mapping[str, str], damaged: list[str] | None = None) -> Lake:
+    declared, roots, originals = _placed(project)
+    engine = _engine(declared, roots, originals / "staging", damaged)
+    return Lake(project, declared, Secrets(project, environment), engine, Ledger(engine, originals / "bronze"))
 
 
 def _make(folder: Path) -> None:
@@ -148,13 +188,15 @@ def vault_of(lake: Lake) -> Vault:
     return Vault(lake.engine, lake.secrets.vault_key())
 
 
-def _engine(declared: Declarations, roots: Mapping[str, Path], staging: Path) -> Engine:
+def _engine(
+    declared: Declarations, roots: Mapping[str, Path], staging: Path, damaged: list[str] | None = None
+) -> Engine:
     if declared.place.engine == "spark":
         fix = "Write `engine: duck` into lake.yml."
         raise SettingMissing("the Spark engine is not part of this version.", fix)
     from .engine.duck import Duck  # an engine is imported when it is asked for, and not before
 
-    return Duck(roots, staging)
+    return Duck(roots, staging, damaged=damaged)
 
 
 @contextmanager

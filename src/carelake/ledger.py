@@ -73,6 +73,21 @@ class Load:
         return told if told.tzinfo else told.replace(tzinfo=ZoneInfo(self.feed.time_zone))
 
 
+@dataclass(frozen=True)
+class Landed:
+    """A load as the ledger has it, whether its feed is still declared or not."""
+
+    id: int
+    load_id: str
+    feed: str  # source.feed
+    sequence: int
+    folder: str
+    bytes: int
+    rows: int
+    extracted_at: datetime
+    parts: Mapping[str, str]  # file name -> SHA-256
+
+
 class Ledger:
     """The only writer of `audit.load_logs`."""
 
@@ -117,6 +132,26 @@ class Ledger:
             found = f"the loads of {feed.source}.{feed.name} are not counted without a gap in {TABLE}."
             raise LakeDamaged(found, "Restore audit.load_logs to an earlier version, or load the feed anew.")
         return [_load(feed, row) for row in rows if row["sequence"] > after]
+
+    def landed(self) -> list[Landed]:
+        """Every load of every feed, in the order they were landed."""
+        if self.engine.version(TABLE) is None:
+            return []
+        rows = self.engine.ask(f"SELECT {', '.join(COLUMNS)} FROM {TABLE} ORDER BY id").to_pylist()
+        return [
+            Landed(
+                row["id"],
+                row["load_id"],
+                f"{row['data_source']}.{row['feed']}",
+                row["sequence"],
+                row["folder"],
+                row["bytes"],
+                row["numberofrowscopied"],
+                row["extracted_at"],
+                json.loads(row["parts"]),
+            )
+            for row in rows
+        ]
 
     def folders(self) -> set[str]:
         """Every folder below bronze that belongs to a load."""

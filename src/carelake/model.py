@@ -148,6 +148,7 @@ class Place:
     roots: Mapping[str, str]  # lake, originals, restricted -> folder, relative to the project
     engine: Literal["duck", "spark"] = "duck"
     as_of: str = "today"
+    keep: int = 35  # days that a release stays readable after the next one is out
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,14 @@ Key material reaches an engine as a lent relation of one row, never as SQL text,
 from __future__ import annotations
 
 import base64
+import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -24,6 +27,12 @@ TOKENS = {
 }  # fmt: skip
 KEYS = {"entity": "TEXT", "source_system": "TEXT", "source_id": "TEXT", "key": "BIGINT"}
 TABLES = ("vault.token", "vault.key_map")
+UNIQUE = (  # what no two rows of a table have alike
+    ("vault.token", "token"),
+    ("vault.token", "lookup"),
+    ("vault.key_map", "entity, key"),
+    ("vault.key_map", "entity, source_system, source_id"),
+)
 PREFIX = {"name": "PATIENT", "record_number": "RECORD", "health_plan_number": "PLAN", "account_number": "ACCOUNT"}
 AT_ONCE = 250_000  # values that pass through Python together, so that its memory is bounded
 LENGTH = 12  # base32 signs of a token: 60 bits
@@ -138,6 +147,31 @@ class Vault:
                 "minted_at": pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), size),
             }
         )
+
+
+def doubled(engine: Engine, table: str, columns: str) -> int:
+    """How many values of `columns` several rows of `table` have."""
+    twice = f"SELECT {columns} FROM {table} GROUP BY {columns} HAVING COUNT(*) > 1"
+    return int(engine.ask(f"SELECT COUNT(*) AS n FROM ({twice}) AS twice").to_pylist()[0]["n"])
+
+
+def unopened(engine: Engine, secret: bytes, most: int) -> tuple[int, int]:
+    """Of how many sealed originals, at most so many, and how many of them `secret` does not open to what their token
+    was minted for. Nothing is written.
+    """
+    asked = f"SELECT source_system, kind, lookup, token, sealed FROM vault.token ORDER BY lookup LIMIT {most}"
+    rows = engine.ask(asked).to_pylist()
+    sealing, key = AESGCM(_derived(secret, "seal")), _derived(secret, "lookup")
+    return len(rows), sum(not _opens(row, sealing, key) for row in rows)
+
+
+def _opens(row: Mapping[str, Any], sealing: AESGCM, key: bytes) -> bool:
+    place = f"{row['source_system']}\x1f{row['kind']}\x1f"
+    try:
+        original = sealing.decrypt(row["sealed"][:12], row["sealed"][12:], f"{place}{row['token']}".encode())
+    except InvalidTag:
+        return False
+    return hmac.compare_digest(hmac.new(key, place.encode() + original, "sha256").hexdigest(), str(row["lookup"]))
 
 
 def _told_apart(pairs: Sequence[tuple[str, str]], taken: set[str]) -> list[str]:

@@ -26,6 +26,9 @@ class Engine(Protocol):
     def ask(self, select: str, as_of: date | None = None) -> pa.Table:
         """A small result, as Arrow."""
 
+    def tables(self) -> list[str]:
+        """Every stored table, layer by layer."""
+
     def columns(self, relation: str) -> dict[str, str]:
         """Name -> type of a table as stored now, or of a relation of this run; empty if it does not exist."""
 
@@ -90,3 +93,11 @@ class Engine(Protocol):
         """Of the keys in the relation `touched`, hold the rows of `select`, and nothing else. None, and nothing is
         done, if it pays to `replace` the table instead.
         """
+
+    def flaws(self, table: str, versions: Collection[int]) -> list[str]:
+        """What is wrong with a stored table, a sentence each: with its log, or with what its newest version or one of
+        `versions` needs.
+        """
+
+    def strays(self, table: str) -> list[Path]:
+        """Files that no version of a stored table has ever named: what a killed writer left."""

@@ -14,8 +14,9 @@ from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
 from ..errors import LakeDamaged, in_our_words
+from .duck_files import flaws, is_begun, log_of, strays
 from .duck_view import GONE, NUMBER, REVISION, all_of, files_of, parquet, quoted, view_of
-from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, exists, properties
+from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, properties
 
 SUPERSEDED = 0.125  # of the rows of a table: beyond that, readers feel it
 # A dictionary of more values than that is given up sooner or later: sooner saves a sixth of the writing.
@@ -30,37 +31,50 @@ SESSION = {
 
 
 class Duck:
-    """See `Engine`. `roots` says where each layer is; `staging` is for what spills, encrypted."""
+    """See `Engine`. `roots` says where each layer is; `staging` is for what spills, encrypted.
+
+    Raises `LakeDamaged` for a table that cannot be read; if a list `damaged` is given, it is named there and left out.
+    """
 
     dialect = "duckdb"
 
-    def __init__(self, roots: Mapping[str, Path], staging: Path, memory: str = "2GB") -> None:
+    def __init__(
+        self, roots: Mapping[str, Path], staging: Path, memory: str = "2GB", damaged: list[str] | None = None
+    ) -> None:
         self.roots = roots
         self.db = duckdb.connect()
-        for name, value in (SESSION | {"temp_directory": str(staging), "memory_limit": memory}).items():
-            self.db.execute(f"SET {name} = {exp.Literal.string(value).sql('duckdb')}")
         # DuckDB's own cipher has no strong source of randomness, and its better one is a download. What spills lies in
         # the originals zone, beside bronze, and is swept: the cipher is a second wall, not the first.
         self.db.execute("SET force_mbedtls_unsafe = 'true'")
-        self.db.execute("SET temp_file_encryption = true")
+        self.db.execute("SET temp_file_encryption = true")  # before it sees what a killed run has spilled
+        for name, value in (SESSION | {"temp_directory": str(staging), "memory_limit": memory}).items():
+            self.db.execute(f"SET {name} = {exp.Literal.string(value).sql('duckdb')}")
         self._tables: dict[str, DeltaTable] = {}
         self._of_this_run: dict[str, str] = {}  # relation -> what it is to DuckDB
-        for layer, root in roots.items():
+        for layer in roots:
             self.db.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(layer)}")
-            for log in sorted((root / layer).glob("*/_delta_log")):
-                if exists(log.parent):  # else somebody was killed who was about to make it
-                    self._find(f"{layer}.{log.parent.name}", log)
+        for table in self.tables():
+            self._find(table, damaged)
 
-    def _find(self, table: str, log: Path) -> None:
+    def tables(self) -> list[str]:
+        logs = (
+            (layer, log) for layer, root in self.roots.items() for log in sorted((root / layer).glob("*/_delta_log"))
+        )
+        return [f"{layer}.{log.parent.name}" for layer, log in logs if is_begun(log)]
+
+    def _find(self, table: str, damaged: list[str] | None) -> None:
         """Show a table that is there. An entry of its log that a power failure left empty would pass for one that did
         nothing, and what it had added for never written.
         """
         try:
-            whole = all(entry.stat().st_size for entry in log.glob("*.json"))
+            whole = all(entry.stat().st_size for entry in log_of(Path(self._at(table))).glob("*.json"))
             self._open(table)
         except (DeltaError, duckdb.Error):
             whole = False
-        if not whole:
+        if not whole and damaged is not None:
+            damaged.append(table)
+            self._tables.pop(table, None)
+        elif not whole:
             fix = "Bring its folder back from the backup. One of silver, gold or reference may be moved away instead."
             raise LakeDamaged(f"a file of {table} is gone, or is not what was written.", fix)
 
@@ -265,6 +279,14 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
         delta = self._tables[table]
         self.db.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {view_of(delta)}")
         return delta.version()
+
+    @in_our_words("flaws")
+    def flaws(self, table: str, versions: Collection[int]) -> list[str]:
+        return list(flaws(Path(self._at(table)), versions))
+
+    @in_our_words("strays")
+    def strays(self, table: str) -> list[Path]:
+        return strays(Path(self._at(table)))
 
     def _at(self, table: str) -> str:
         layer, name = table.split(".")

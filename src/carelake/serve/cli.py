@@ -16,6 +16,7 @@ import typer
 
 from .. import __version__
 from ..errors import LakeFull, as_ours, is_no_space
+from . import cli_upkeep
 from .options import DAY, AsOf, Json, State, now
 
 app = typer.Typer(
@@ -25,6 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+app.add_typer(cli_upkeep.app)
 
 
 class Format(StrEnum):

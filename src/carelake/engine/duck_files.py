@@ -1,0 +1,125 @@
+"""The files of a Delta table on disk: whether they are as its log says, and which of them nobody needs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+ENTRY = re.compile(r"([0-9]{20})\.json")
+CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\..*parquet")
+WRITTEN = re.compile(r".*\.parquet(#[0-9]+)?")  # with a number behind it: an upload that was cut short
+
+
+def log_of(table: Path) -> Path:
+    """The folder of a table's log."""
+    return table / "_delta_log"
+
+
+def is_begun(log: Path) -> bool:
+    """Whether a log has an entry. One that has none is of a table that somebody was about to make, and was killed."""
+    return any(ENTRY.fullmatch(path.name) or CHECKPOINT.fullmatch(path.name) for path in log.iterdir())
+
+
+def flaws(table: Path, versions: Collection[int]) -> Iterator[str]:
+    """What is wrong with a table: with its log, or with a file that its newest version or one of `versions` needs."""
+    numbers, made = _numbered(table, ENTRY), _numbered(table, CHECKPOINT)
+    begin = min((number for number in numbers if number - 1 in made or number in made or number == 0), default=None)
+    if begin is None:
+        yield "its log has no beginning"
+        return
+    if gone := sorted(set(range(begin, max(numbers) + 1)) - set(numbers)):
+        many = _counted(len(gone), "entry", "entries")
+        yield f"{many} of its log are gone, the first of them that of version {gone[0]}"
+    if broken := [number for number, path in sorted(numbers.items()) if not _reads(path)]:
+        yield f"the entry of its log for version {broken[0]} is not what was written"
+    if gone or broken:
+        return
+    if lost := sorted(version for version in versions if not begin <= version <= max(numbers)):
+        yield f"version {lost[0]}, which a release names, is not among the versions {begin} to {max(numbers)} it has"
+    yield from _spoilt(table, sorted({*versions, max(numbers)} - set(lost)))
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _numbered(table: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+    matches = ((pattern.fullmatch(path.name), path) for path in log_of(table).iterdir())
+    return {int(match[1]): path for match, path in matches if match}
+
+
+def _reads(entry: Path) -> bool:
+    """Whether every line of an entry is what a log says. A power failure leaves it empty, or cut short."""
+    try:
+        actions = [json.loads(line) for line in entry.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return False
+    return bool(actions) and all(isinstance(action, dict) for action in actions)
+
+
+def _spoilt(table: Path, versions: Collection[int]) -> Iterator[str]:
+    """What is wrong with the files of those versions, each looked at once."""
+    needed: dict[str, tuple[int, int | None]] = {}
+    for version in versions:
+        try:
+            needed |= _needed(table, version)
+        except (DeltaError, OSError):
+            yield f"version {version} cannot be read"
+    wrong = [(path, told) for path, of in sorted(needed.items()) if (told := _wrong(table / path, *of))]
+    if wrong:
+        path, told = wrong[0]
+        yield f"{_counted(len(wrong), 'file', 'files')} of {len(needed):,} {told}, the first of them {path}"
+
+
+def _needed(table: Path, version: int | None) -> dict[str, tuple[int, int | None]]:
+    """The files of a version, below the table's folder -> their sizes, and their rows as far as the log tells them."""
+    actions = pa.table(DeltaTable(str(table), version=version).get_add_actions(flatten=True)).to_pylist()
+    return {unquote(action["path"]): (action["size_bytes"], action.get("num_records")) for action in actions}
+
+
+def _wrong(path: Path, size: int, rows: int | None) -> str:
+    """What is wrong with a file; empty if nothing is."""
+    if not path.is_file():
+        return "are gone"
+    if path.stat().st_size != size:
+        return "are not as long as they were written"
+    try:
+        held = pq.read_metadata(path).num_rows
+    except (pa.ArrowInvalid, OSError):
+        return "cannot be read"
+    return "" if rows in (None, held) else "do not hold the rows that were written"
+
+
+def needed(table: Path, versions: Collection[int]) -> dict[str, int]:
+    """The files of the newest version and of `versions`, below the table's folder -> their sizes."""
+    every: list[int | None] = [None, *versions]
+    return {path: size for version in every for path, (size, _) in _needed(table, version).items()}
+
+
+def strays(table: Path) -> list[Path]:
+    """Files that no entry of the table's log has ever named: what a killed writer left."""
+    named = {unquote(action["path"]) for entry in _numbered(table, ENTRY).values() for action in _files_in(entry)}
+    return [path for path in written(table) if str(path.relative_to(table)) not in named]
+
+
+def written(table: Path) -> list[Path]:
+    """Every file of rows that lies in the table's folder."""
+    log = log_of(table)
+    found = (path for path in table.rglob("*") if path.is_file() and not path.is_relative_to(log))
+    return sorted(path for path in found if WRITTEN.fullmatch(path.name))
+
+
+def _files_in(entry: Path) -> Iterator[dict[str, Any]]:
+    """What an entry adds and removes."""
+    for line in entry.read_text(encoding="utf-8").splitlines():
+        action = json.loads(line)
+        yield from (action[verb] for verb in ("add", "remove") if verb in action)

@@ -1,0 +1,41 @@
+"""What a person sees of upkeep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ..upkeep.verification import Verified
+from .show import console
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """What tells a person how much of the work is done."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("opening the lake", total=None)
+
+        def watch(what: str, done: int, of: int) -> None:
+            bar.update(task, description=f"{what}: {done:,} of {of:,}", completed=done, total=of or None)
+
+        yield watch
+
+
+def verified(told: Verified) -> None:
+    """Each finding with why it matters and what to do; then what was looked at."""
+    out = console()
+    for finding in told.findings:
+        colour = "red" if finding.is_damage else "yellow"
+        out.print(f"[{colour}]{finding.code}[/] {escape(finding.where)}: {escape(finding.found)}")
+        out.print(f"    {escape(finding.why)}\n    {escape(finding.fix)}\n")
+    looked = f"{told.loads:,} loads of {told.bytes / 1e6:,.1f} MB, {told.tables:,} tables, {told.releases:,} releases"
+    out.print(f"Looked at {looked} and {told.originals:,} sealed originals.")
+    if told.passed_over:
+        out.print(f"[dim]Not looked at: {told.passed_over}.[/]")
+    damages = sum(finding.is_damage for finding in told.findings)
+    out.print(f"[red]{damages:,} damages.[/]" if damages else "The lake is whole.")
