@@ -92,7 +92,7 @@ def test_a_run_tells_rows_held_back_by_reason_and_apart_those_only_flagged(small
     did = small.run(1)
     assert step(did, "patient", "refine").found == "2 quarantined: 2 birth_date_readable, 1 first_name_present"
     assert step(did, "transaction", "refine").found == (
-        "1 quarantined: 1 paid_date_readable; only flagged: 2 paid_within_amount"
+        "1 quarantined: 1 paid_date_readable; only flagged: 2 paid_within_amount, 1 payment_has_a_date"
     )
     counted = "SELECT rule, otherwise, violating, rows_seen FROM audit.rule_results WHERE table_name = 'patient'"
     assert small.ask(f"{counted} AND run_id = '{did.run_id}' AND violating > 0 ORDER BY rule") == [
