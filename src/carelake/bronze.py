@@ -79,6 +79,15 @@ def files(root: Path, loads: Sequence[Load]) -> list[Path]:
     return [root / load.folder / name for load in loads for name in load.parts]
 
 
+def standing(feed: Feed, landed: str) -> str:
+    """The rows that a feed holds now, of the relation that shows all it ever landed; all of them, without a key."""
+    if not feed.key:
+        return f"SELECT * FROM {landed}"
+    key = _listed(map(quoted, feed.key))
+    last = f"SELECT *, RANK() OVER (PARTITION BY {key} ORDER BY {SEQUENCE} DESC) AS {LAST} FROM {landed}"
+    return f"SELECT * FROM ({last}) AS told WHERE {LAST} = 1 AND NOT {DELETED}"
+
+
 def proven(root: Path, loads: Sequence[Load]) -> list[Path]:
     """The same, byte by byte what was landed: for those who read it once, and build upon it."""
     paths = files(root, loads)

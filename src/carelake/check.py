@@ -231,15 +231,12 @@ def mistakes_in_mart(page: Page, select: Page, kinds: Mapping[str, Any], known: 
     yield from misnamed(page, page.stem, page.says, "mart")
     columns, text = page.part("columns"), select.says["select"]
     yield from unfit(page, [page.stem, *columns])
-    refused = list(_not_portable(select, text, refused_in_select))
+    refused = list(mistakes_in_select(select, text, known))
     yield from refused
-    if not refused:
-        for table in sql.tables_of(text):
-            yield from unknown(select, _at(text, table), "table", known)
     if not refused and sql.columns_of(text) != list(columns):
         why = "What is not described has no kind, and would be shown to everybody."
         yield page.mistake("LAKE-107", "", "its columns are not those of the SELECT", why, "List both in one order.")
-    if not refused and set(sql.tables_of(text)) <= set(known):
+    if not refused:
         yield from _unproven(page, text)
     for name, column in columns.items():
         yield from misnamed(page, name, column, "column of a mart")
@@ -247,6 +244,15 @@ def mistakes_in_mart(page: Page, select: Page, kinds: Mapping[str, Any], known: 
     if kpi := page.part("kpi"):
         yield from misnamed(page, "kpi", kpi, "kpi")
         yield from unknown(page, kpi.get("value", ""), "column", columns)
+
+
+def mistakes_in_select(page: Page, text: str, known: Iterable[str]) -> Iterator[Mistake]:
+    """A SELECT is portable, and reads `known` tables only."""
+    refused = list(_not_portable(page, text, refused_in_select))
+    yield from refused
+    if not refused:
+        for table in sql.tables_of(text):
+            yield from unknown(page, _at(text, table), "table", known)
 
 
 def _unproven(page: Page, select: str) -> Iterator[Mistake]:

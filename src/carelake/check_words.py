@@ -23,6 +23,8 @@ NEEDS = {
     "release": set[str](),
     "kpi": {"value", "unit"},
     "setting": {"about", "default"},
+    "reconciliation": {"about", "otherwise"},
+    "side": {"name", "select"},
     "privacy page": set[str](),
 }
 MAY_HAVE = {
@@ -41,6 +43,7 @@ MAY_HAVE = {
     "roots": {"lake", "originals", "restricted"},
     "privacy page": {"columns", "kinds", "sparse_zip3"},
     "setting": {"one_of", "type", "from", "to"},
+    "reconciliation": {"left", "right", "compares", "right_is", "tolerated", "beyond_chance", "behind", "fix"},
 }  # fmt: skip
 CHOICES = {
     "history": {"scd1", "scd2"},
@@ -53,8 +56,11 @@ CHOICES = {
     "archive": {"true", "false"},
     "optional": {"true", "false"},
     "required": {"true", "false"},
+    "compares": {"source_and_bronze", "bronze_and_silver", "silver_and_gold", "landed_and_usual"},
+    "right_is": {"equal", "at_least", "at_most"},
+    "beyond_chance": {"true", "false"},
 }
-MAPPINGS = {"columns", "rules", "feeds", "types", "control", "settings", "roots", "kpi", "release"}
+MAPPINGS = {"columns", "rules", "feeds", "types", "control", "settings", "roots", "kpi", "release", "left", "right"}
 LISTS = {"key", "track", "one_of"}
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")

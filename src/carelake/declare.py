@@ -10,18 +10,33 @@ import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import check, check_names, check_policy, check_settings, load_config
+from . import check, check_names, check_policy, check_reconciliations, check_settings, load_config
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
-from .model import Column, Declarations, Feed, Mart, Place, Policy, Reference, Rule, Setting, Table
-from .page import Page, part, read_page, read_select
+from .model import (
+    Column,
+    Declarations,
+    Feed,
+    Mart,
+    Place,
+    Policy,
+    Reconciliation,
+    Reference,
+    Rule,
+    Setting,
+    Side,
+    Table,
+)
+from .page import Page, listed, part, read_page, read_select, told
 from .privacy import read_cell
 
 READERS: Mapping[str, Any] = {"table": "sql", "files": "files", "service": "reference"}
+RECONCILIATIONS = "reconciliations.yml"
 SHELVES = ("sources/*.yml", "silver/*.yml", "gold/*/*.sql", "gold/*/*.md", "reference/*.csv", "serve/*.yml")
 
 
@@ -40,6 +55,8 @@ class Pages:
     project_policy: Page
     settings: Page
     project_settings: Page
+    reconciliations: Page
+    project_reconciliations: Page
     tables: Mapping[str, Page]
     sources: tuple[Page, ...]
     marts: tuple[tuple[Page, Page], ...]  # what describes it, and its SELECT
@@ -51,7 +68,7 @@ def read(project: Path) -> Declarations:
 
     Raises `ProjectMissing`, or `DeclarationsRefused` with every mistake there is.
     """
-    own = (project / name for name in ("lake.yml", "privacy.yml", "settings.yml", load_config.NAME))
+    own = (project / name for name in ("lake.yml", "privacy.yml", "settings.yml", RECONCILIATIONS, load_config.NAME))
     files = [*own, *overlaid(project).values()]
     stats = [(path, path.stat()) for path in files if path.is_file()]
     return _read(project, tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats))
@@ -74,6 +91,7 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
         marts={page.stem: _mart(page.plain(), str(select.says["select"])) for page, select in pages.marts},
         references={name: _reference(path) for name, path in pages.references.items()},
         settings=dict(_settings(lake, pages)),
+        reconciliations=dict(_reconciliations(pages)),
     )
 
 
@@ -90,6 +108,8 @@ def read_pages(project: Path) -> Pages:
         project_policy=read_page(project / "privacy.yml"),
         settings=read_page(shipped() / "settings.yml"),
         project_settings=read_page(project / "settings.yml"),
+        reconciliations=read_page(shipped() / RECONCILIATIONS),
+        project_reconciliations=read_page(project / RECONCILIATIONS),
         tables={path.stem: read_page(path) for name, path in files.items() if name.startswith("silver/")},
         sources=tuple(read_page(path) for name, path in files.items() if name.startswith("sources/")),
         marts=tuple(_pair(name, files) for name in files if name.startswith("gold/") and _is_first(name, files)),
@@ -141,7 +161,8 @@ def digest(path: Path) -> str:
 def _mistakes(pages: Pages) -> Iterator[Mistake]:
     selects = [page for mart in pages.marts for page in mart]
     alone = (pages.lake, pages.policy, pages.project_policy, pages.settings, pages.project_settings)
-    for page in (*alone, *pages.tables.values(), *pages.sources, *selects):
+    agreed = (pages.reconciliations, pages.project_reconciliations)
+    for page in (*alone, *agreed, *pages.tables.values(), *pages.sources, *selects):
         yield from page.unreadable
     yield from check_policy.mistakes_in_policy(pages.policy)
     yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
@@ -163,6 +184,8 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     for page, select in pages.marts:
         if not page.unreadable and not select.unreadable:
             yield from check.mistakes_in_mart(page, select, kinds, known)
+    readable = known | _reconcilable(pages)
+    yield from check_reconciliations.mistakes_in_reconciliations(*agreed, readable, _keys(pages))
 
 
 def _names(pages: Pages) -> set[str]:
@@ -170,6 +193,43 @@ def _names(pages: Pages) -> set[str]:
     silver = {f"silver.{name}{view}" for name in pages.tables for view in check.VIEWS}
     gold = {f"gold.{page.stem}" for page, _ in pages.marts}
     return {*silver, *gold, "reference.setting", *(f"reference.{name}" for name in pages.references)}
+
+
+def _reconcilable(pages: Pages) -> set[str]:
+    """What a reconciliation may read besides: what was landed and fills no table, and marts as they were released."""
+    feeds = ((page, name, feed) for page in pages.sources for name, feed in page.part("feeds").items())
+    landed = {f"bronze.{page.stem}_{name}".replace("-", "_") for page, name, feed in feeds if not told(feed, "fills")}
+    return landed | {f"released.{page.stem}" for page, _ in pages.marts}
+
+
+def _keys(pages: Pages) -> set[str]:
+    """The columns that tell rows apart: of silver tables, and those that are minted."""
+    named = {str(word) for page in pages.tables.values() for word in listed(page.says, "key")}
+    return named | {f"{name}_key" for name in pages.tables} | {"item"}
+
+
+def _reconciliations(pages: Pages) -> Iterator[tuple[str, Reconciliation]]:
+    """Every reconciliation, the project's laid over the shipped ones."""
+    shipped, project = pages.reconciliations.plain().says, pages.project_reconciliations.plain().says
+    for name in {**shipped, **project}:
+        says = project.get(name, {})
+        says = {**shipped[name], **says} if "about" not in says else says
+        sides = tuple(Side(says[word]["name"], says[word]["select"]) for word in ("left", "right") if word in says)
+        yield (
+            name,
+            Reconciliation(
+                name=name,
+                about=says["about"],
+                otherwise=says["otherwise"],
+                sides=(sides[0], sides[1]) if sides else None,
+                compares=says.get("compares"),
+                right_is=says.get("right_is", "equal"),
+                tolerated=Decimal(says.get("tolerated", "0")),
+                beyond_chance=says.get("beyond_chance") == "true",
+                behind=says.get("behind"),
+                fix=says.get("fix", ""),
+            ),
+        )
 
 
 def _known_settings(pages: Pages) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def in_order(marts: Mapping[str, Mart]) -> list[Mart]:
 
 def _why(engine: Engine, mart: Mart, as_of: date) -> tuple[str, str]:
     """Why a mart is not as it should be (empty if it is), and the note that says what it is built from."""
-    inputs = {name: _version(engine, name) for name in sorted(sql.tables_of(mart.select))}
+    inputs = {name: state(engine, name) for name in sorted(sql.tables_of(mart.select))}
     typed = "".join(f"\n{column.name} {column.type}" for column in mart.columns)
     select = hashlib.sha256((mart.select + typed).encode()).hexdigest()
     day = as_of.isoformat() if "$as_of" in mart.select else ""
@@ -166,7 +166,7 @@ def _why(engine: Engine, mart: Mart, as_of: date) -> tuple[str, str]:
     return f"{', '.join(changed)} changed", note
 
 
-def _version(engine: Engine, name: str) -> str:
+def state(engine: Engine, name: str) -> str:
     """What tells one state of an input from another."""
     layer, _, table = name.partition(".")
     if layer != "silver":

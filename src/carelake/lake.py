@@ -11,7 +11,7 @@ from datetime import date, datetime
 from itertools import permutations
 from pathlib import Path
 
-from . import declare, migrate, release, silver
+from . import declare, migrate, reconcile, release, silver
 from .engine import Engine
 from .errors import (
     EngineFailed,
@@ -180,6 +180,7 @@ def _create(lake: Lake) -> None:
     lake.ledger.create()
     release.create(lake.engine)
     lake.engine.create("audit.run_steps", RUNS)
+    reconcile.create(lake.engine)
     silver.create(lake.engine, lake.declared)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 Otherwise = Literal["warn", "quarantine", "stop"]
@@ -132,6 +133,30 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Side:
+    """One of the two figures of a reconciliation: what people call it, and its SELECT of `item` and `figure`."""
+
+    name: str
+    select: str
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """Two figures that must agree, item by item. Its `sides` are declared, or it `compares` what metadata tell of."""
+
+    name: str
+    about: str
+    otherwise: Literal["warn", "stop"]
+    sides: tuple[Side, Side] | None = None  # what is expected, and what is found
+    compares: str | None = None
+    right_is: Literal["equal", "at_least", "at_most"] = "equal"  # to what is expected
+    tolerated: Decimal = Decimal(0)  # of what is expected
+    beyond_chance: bool = False  # counts, of which only what chance does not explain is a difference
+    behind: str | None = None  # SELECT of the keys of the rows that make the difference
+    fix: str = ""  # what to do about it
+
+
+@dataclass(frozen=True)
 class Setting:
     """What a project decides for itself, and marts read from `reference.setting`."""
 
@@ -160,3 +185,4 @@ class Declarations:
     marts: Mapping[str, Mart]
     references: Mapping[str, Reference]
     settings: Mapping[str, Setting]
+    reconciliations: Mapping[str, Reconciliation] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import bronze, gold, release, silver, vault
+from . import bronze, gold, reconcile, release, silver, vault
 from .errors import LakeError, LoginDenied, ReferenceUnavailable, as_ours
 from .lake import Lake, opened, vault_of
 from .model import Feed
@@ -81,6 +82,7 @@ def run(
             did_step(_refine(lake, minted, did, feeds))
         did_step(_forgotten(lake))
         did_step(_build(lake, did))
+        did_step(_reconcile(lake, did))
         did_step(_release(lake, did))
         did_step(_keep(lake, did))
         return did
@@ -200,8 +202,34 @@ def _build(lake: Lake, did: Run) -> Iterator[Step]:
         yield _failed("build", "gold", error)
 
 
+def _reconcile(lake: Lake, did: Run) -> Iterator[Step]:
+    """Compare what must agree. Not while a table or mart stands behind the others: they would disagree for that."""
+    if _broken(did, "refine", "build"):
+        return
+    try:
+        results = reconcile.judge(lake, did.run_id, did.as_of, did.started)
+    except LakeError as error:
+        yield _failed("reconcile", "reconciliations", error)
+        return
+    for result in (result for result in results if result.verdict in {"failed", "warned"}):
+        name = f"{result.of.name} {result.part}".strip()
+        code, exit_code = (reconcile.CODE, reconcile.EXIT_CODE) if result.verdict == "failed" else ("", 0)
+        is_told = result.is_new or result.verdict == "failed"  # what is only warned of is said once
+        outcome = result.verdict if is_told else "unchanged"
+        yield Step("reconcile", name, outcome, len(result.rows), code=code, found=result.found, exit_code=exit_code)
+    verdicts = Counter(result.verdict for result in results)
+    found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in reconcile.VERDICTS if verdicts[verdict])
+    outcome = "done" if any(result.is_new for result in results) else "unchanged"
+    yield Step("reconcile", "reconciliations", outcome, sum(len(result.rows) for result in results), found=found)
+
+
+def _broken(did: Run, *steps: str) -> list[str]:
+    """The names of those of the steps that failed."""
+    return [step.name for step in did.steps if step.step in steps and step.outcome == "failed"]
+
+
 def _release(lake: Lake, did: Run) -> Iterator[Step]:
-    if broken := [step.name for step in did.steps if step.step in {"refine", "build"} and step.outcome == "failed"]:
+    if broken := _broken(did, "refine", "build", "reconcile"):
         found = f"held: {', '.join(broken)} failed, and tables that share keys advance together or not at all"
         yield Step("release", "release", "failed", found=found, exit_code=30)
         return

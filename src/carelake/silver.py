@@ -137,7 +137,12 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def app(table: str, feed: Feed) -> str:
     """The mark of a feed's loads on a table: `<table>/<source>/<feed>#<epoch>`."""
-    return f"{table}/{feed.source}/{feed.name}#1"
+    return mark(table, feed.source, feed.name)
+
+
+def mark(table: str, source: str, feed: str) -> str:
+    """The same of a feed by its names: also of one that is declared no more."""
+    return f"{table}/{source}/{feed}#1"
 
 
 def tally_of(table: str, tally: str) -> str:
