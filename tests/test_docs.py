@@ -129,7 +129,9 @@ def test_every_word_of_the_declarations_is_described():
     assert {*words, *choices} - named(CONFIGURATION) == set()
 
 
-@pytest.mark.parametrize("noun", ["table", "column", "rule", "source", "feed", "mart", "lake", "setting", "reconciliation"])
+@pytest.mark.parametrize(
+    "noun", ["table", "column", "rule", "source", "feed", "mart", "lake", "setting", "reconciliation"]
+)
 def test_no_word_is_described_that_does_not_exist(noun):
     heading = "## lake.yml" if noun == "lake" else f"| word of a {noun} |"
     rows = CONFIGURATION.partition(heading)[2].partition("| --- | --- |\n")[2].partition("\n\n")[0]

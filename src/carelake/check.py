@@ -39,12 +39,19 @@ def mistakes_in_table(page: Page, kinds: Mapping[str, Any], tables: Mapping[str,
     named = [told(page.says, word) for word in ("sequence_by", "tie_breaker")]
     for word in [*key, *listed(page.says, "track"), *filter(None, named)]:
         yield from unknown(page, word, "column", columns)
+    for word in listed(page.says, "z_order"):
+        yield from unknown(page, word, "column", [*columns, f"{page.stem}_key", *_keys(columns)])
     for name, column in columns.items():
         yield from misnamed(page, name, column, "column")
         yield from _unkind(page, name, column, kinds)
         yield from _misreferred(page, name, column, kinds, tables)
     yield from _unstored(page, [*key, *filter(None, named[1:])], kinds)
     yield from mistakes_in_rules(page, page.part("rules"), columns)
+
+
+def _keys(columns: Mapping[str, Any]) -> Iterator[str]:
+    """The columns of silver that hold keys of other tables."""
+    return (f"{refers}_key" for name in columns if (refers := told(part(columns, name), "refers_to")))
 
 
 def _misreferred(
@@ -241,6 +248,8 @@ def mistakes_in_mart(page: Page, select: Page, kinds: Mapping[str, Any], known: 
     for name, column in columns.items():
         yield from misnamed(page, name, column, "column of a mart")
         yield from _unkind(page, name, column, kinds)
+    for word in listed(page.says, "z_order"):
+        yield from unknown(page, word, "column", columns)
     if kpi := page.part("kpi"):
         yield from misnamed(page, "kpi", kpi, "kpi")
         yield from unknown(page, kpi.get("value", ""), "column", columns)

@@ -28,7 +28,7 @@ NEEDS = {
     "privacy page": set[str](),
 }
 MAY_HAVE = {
-    "table": {"rules", "track", "tie_breaker"},
+    "table": {"rules", "track", "tie_breaker", "z_order"},
     "column": {"required", "optional", "one_of", "refers_to", "about"},
     "source": {"connection", "landing", "time_zone", "optional"},
     "feed": {
@@ -36,7 +36,7 @@ MAY_HAVE = {
         "types", "delete_when", "wanted", "control", "time_zone", "active", "archive",
     },
     "control": {"rows", "sum"},
-    "mart": {"kpi", "recompute_by"},
+    "mart": {"kpi", "recompute_by", "z_order"},
     "column of a mart": {"type"},
     "lake": {"roots", "engine", "as_of", "rules", "settings", "release"},
     "release": {"keep"},
@@ -61,7 +61,7 @@ CHOICES = {
     "beyond_chance": {"true", "false"},
 }
 MAPPINGS = {"columns", "rules", "feeds", "types", "control", "settings", "roots", "kpi", "release", "left", "right"}
-LISTS = {"key", "track", "one_of"}
+LISTS = {"key", "track", "one_of", "z_order"}
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 SOURCE = re.compile(r"[a-z][a-z0-9_-]*")

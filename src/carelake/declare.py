@@ -287,6 +287,7 @@ def _table(page: Page, project: Mapping[str, Any]) -> Table:
         rules=tuple(rules.values()),
         track=tuple(says.get("track", ())),
         tie_breaker=says.get("tie_breaker"),
+        z_order=tuple(says.get("z_order", ())),
     )
 
 
@@ -349,6 +350,7 @@ def _mart(page: Page, select: str) -> Mart:
         kpi=page.part("kpi").get("value"),
         unit=page.part("kpi").get("unit", ""),
         recompute_by=page.says.get("recompute_by"),
+        z_order=tuple(page.says.get("z_order", ())),
     )
 
 

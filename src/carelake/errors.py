@@ -262,6 +262,12 @@ class LakeMissing(LakeError):
     why = "What is not there cannot be looked after; and an empty folder is most often a disk that is not mounted."
 
 
+class TableUnknown(LakeError):
+    code = "LAKE-518"
+    exit_code = 50
+    why = "A slip would do nothing, and look as if all was done."
+
+
 class QuestionRefused(LakeError):
     code = "LAKE-701"
     exit_code = 70

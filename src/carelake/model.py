@@ -51,6 +51,7 @@ class Table:
     rules: tuple[Rule, ...] = ()
     track: tuple[str, ...] = ()  # the columns whose change counts as one; all but the source time, if empty
     tie_breaker: str | None = None  # of two differing rows of one key and time in one load, the greater wins
+    z_order: tuple[str, ...] = ()  # the columns that `optimize` lays its rows along
 
     @property
     def own_key(self) -> str:
@@ -106,6 +107,7 @@ class Mart:
     kpi: str | None = None  # the column that holds the figure, if the mart is a KPI
     unit: str = ""  # of that figure
     recompute_by: str | None = None  # the key by which only what a change reaches is computed anew; else all of it
+    z_order: tuple[str, ...] = ()  # the columns that `optimize` lays its rows along
 
 
 @dataclass(frozen=True)

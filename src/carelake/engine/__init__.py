@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
+
+
+class Layout(NamedTuple):
+    """How the newest version of a stored table lies there: its files, those of them that are small, and their bytes."""
+
+    files: int
+    small: int
+    bytes: int
 
 
 class Engine(Protocol):
@@ -36,7 +44,9 @@ class Engine(Protocol):
         """The version of a stored table; None if it does not exist."""
 
     def state(self, table: str) -> str:
-        """`<version>/<id of the table>`: a table that was made anew counts from 0 again. Empty if it is not there."""
+        """`<version>/<id of the table>`: a table that was made anew counts from 0 again. Empty if it is not there. One
+        that was only compacted since has the state that it had before.
+        """
 
     def marked(self, table: str, app: str) -> int:
         """The version `app` has in the table's marks; 0 if it has none."""
@@ -101,3 +111,16 @@ class Engine(Protocol):
 
     def strays(self, table: str) -> list[Path]:
         """Files that no version of a stored table has ever named: what a killed writer left."""
+
+    def layout(self, table: str) -> Layout:
+        """How the newest version of a stored table lies there."""
+
+    def compact(self, table: str, order: Sequence[str] = ()) -> bool:
+        """Write a stored table's small files anew as few large ones; all of it along a Z-order curve, if an order is
+        given. Its rows, marks and note stay. Whether there was something to do.
+        """
+
+    def unneeded(self, table: str, versions: Collection[int], since: datetime) -> list[Path]:
+        """The files that neither the newest version nor one of `versions` needs, and that have left the table before
+        `since`; and its strays.
+        """

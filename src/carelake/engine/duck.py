@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,10 @@ from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
 from ..errors import LakeDamaged, in_our_words
-from .duck_files import flaws, is_begun, log_of, strays
+from . import Layout
+from .duck_files import flaws, is_begun, layout, log_of, strays, unneeded
 from .duck_view import GONE, NUMBER, REVISION, all_of, files_of, parquet, quoted, view_of
-from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, properties
+from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, compact, properties, same_as
 
 SUPERSEDED = 0.125  # of the rows of a table: beyond that, readers feel it
 # A dictionary of more values than that is given up sooner or later: sooner saves a sixth of the writing.
@@ -41,7 +42,7 @@ class Duck:
     def __init__(
         self, roots: Mapping[str, Path], staging: Path, memory: str = "2GB", damaged: list[str] | None = None
     ) -> None:
-        self.roots = roots
+        self.roots, self.staging = roots, staging
         self.db = duckdb.connect()
         # DuckDB's own cipher has no strong source of randomness, and its better one is a download. What spills lies in
         # the originals zone, beside bronze, and is swept: the cipher is a second wall, not the first.
@@ -97,7 +98,7 @@ class Duck:
 
     def state(self, table: str) -> str:
         delta = self._tables.get(table)
-        return f"{delta.version()}/{delta.metadata().id}" if delta else ""
+        return f"{same_as(delta)}/{delta.metadata().id}" if delta else ""
 
     def marked(self, table: str, app: str) -> int:
         return (self._tables[table].transaction_version(app) or 0) if table in self._tables else 0
@@ -287,6 +288,20 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
     @in_our_words("strays")
     def strays(self, table: str) -> list[Path]:
         return strays(Path(self._at(table)))
+
+    def layout(self, table: str) -> Layout:
+        return layout(self._tables[table])
+
+    @in_our_words("compact")
+    def compact(self, table: str, order: Sequence[str] = ()) -> bool:
+        stored = self._stored(table)
+        done = compact(self._fresh(table), [name for name in order if name in stored], self.staging)
+        self._open(table)
+        return done
+
+    @in_our_words("unneeded")
+    def unneeded(self, table: str, versions: Collection[int], since: datetime) -> list[Path]:
+        return unneeded(Path(self._at(table)), versions, since)
 
     def _at(self, table: str) -> str:
         layer, name = table.split(".")

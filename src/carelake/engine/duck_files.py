@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from . import Layout
+
+SMALL = 100 * 1024 * 1024  # bytes: what delta-rs makes files of, and below which it takes them together
 ENTRY = re.compile(r"([0-9]{20})\.json")
 CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\..*parquet")
 WRITTEN = re.compile(r".*\.parquet(#[0-9]+)?")  # with a number behind it: an upload that was cut short
@@ -80,6 +83,12 @@ def _spoilt(table: Path, versions: Collection[int]) -> Iterator[str]:
         yield f"{_counted(len(wrong), 'file', 'files')} of {len(needed):,} {told}, the first of them {path}"
 
 
+def layout(delta: DeltaTable) -> Layout:
+    """How the newest version of a table lies there."""
+    sizes = pa.table(delta.get_add_actions(flatten=True))["size_bytes"].to_pylist()
+    return Layout(len(sizes), sum(size < SMALL for size in sizes), sum(sizes))
+
+
 def _needed(table: Path, version: int | None) -> dict[str, tuple[int, int | None]]:
     """The files of a version, below the table's folder -> their sizes, and their rows as far as the log tells them."""
     actions = pa.table(DeltaTable(str(table), version=version).get_add_actions(flatten=True)).to_pylist()
@@ -99,15 +108,9 @@ def _wrong(path: Path, size: int, rows: int | None) -> str:
     return "" if rows in (None, held) else "do not hold the rows that were written"
 
 
-def needed(table: Path, versions: Collection[int]) -> dict[str, int]:
-    """The files of the newest version and of `versions`, below the table's folder -> their sizes."""
-    every: list[int | None] = [None, *versions]
-    return {path: size for version in every for path, (size, _) in _needed(table, version).items()}
-
-
 def strays(table: Path) -> list[Path]:
     """Files that no entry of the table's log has ever named: what a killed writer left."""
-    named = {unquote(action["path"]) for entry in _numbered(table, ENTRY).values() for action in _files_in(entry)}
+    named = {name for entry in _numbered(table, ENTRY).values() for name in _named_in(entry)}
     return [path for path in written(table) if str(path.relative_to(table)) not in named]
 
 
@@ -118,8 +121,25 @@ def written(table: Path) -> list[Path]:
     return sorted(path for path in found if WRITTEN.fullmatch(path.name))
 
 
-def _files_in(entry: Path) -> Iterator[dict[str, Any]]:
-    """What an entry adds and removes."""
+def unneeded(table: Path, versions: Collection[int], since: datetime) -> list[Path]:
+    """The files that neither the newest version nor one of `versions` needs: those that left the table before `since`,
+    and those that were never part of it.
+    """
+    used = {path for version in (None, *versions) for path in _needed(table, version)}
+    left = {path: when for entry in sorted(_numbered(table, ENTRY).items()) for path, when in _left_by(entry[1])}
+    gone = {path for path, when in left.items() if path not in used and when < since.timestamp() * 1000}
+    return [*(path for path in written(table) if str(path.relative_to(table)) in gone), *strays(table)]
+
+
+def _left_by(entry: Path) -> Iterator[tuple[str, int]]:
+    """The files that an entry takes out of the table, and when that was, in milliseconds."""
+    for line in entry.read_text(encoding="utf-8").splitlines():
+        if removed := json.loads(line).get("remove"):
+            yield unquote(removed["path"]), removed["deletionTimestamp"]
+
+
+def _named_in(entry: Path) -> Iterator[str]:
+    """The files that an entry adds or removes."""
     for line in entry.read_text(encoding="utf-8").splitlines():
         action = json.loads(line)
-        yield from (action[verb] for verb in ("add", "remove") if verb in action)
+        yield from (unquote(action[verb]["path"]) for verb in ("add", "remove") if verb in action)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from deltalake import (
     ColumnProperties,
@@ -22,6 +25,43 @@ PLAIN = "delta.dataSkippingStatsColumns"
 SETTINGS = {"delta.logRetentionDuration": "interval 400 days"}
 KEEP_LOG = PostCommitHookProperties(cleanup_expired_logs=False)
 NOTE = "carelake.note"
+SAME_AS, ORDER = "carelake.same_as", "carelake.order"  # of a compaction: the version whose rows it holds, how they lie
+
+
+def compact(delta: DeltaTable, order: Sequence[str], staging: Path) -> bool:
+    """Whether a table was written anew, as few large files. What is noted at its last commit stays noted."""
+    last, order = delta.history(1)[0], list(order)
+    told = {NOTE: last[NOTE]} if NOTE in last else {}
+    told |= {SAME_AS: str(same_as(delta))} | ({ORDER: ",".join(order)} if order else {})
+    if order and last.get(ORDER) == told[ORDER]:  # nothing was written since it was laid so
+        return False
+    how: dict[str, Any] = {
+        "writer_properties": properties(delta, [field.name for field in delta.schema().fields]),
+        "commit_properties": CommitProperties(custom_metadata=told),
+        "post_commithook_properties": KEEP_LOG,
+    }
+    with _spilling_to(staging):
+        done = delta.optimize.z_order(order, **how) if order else delta.optimize.compact(**how)
+    return bool(done["numFilesRemoved"])
+
+
+def same_as(delta: DeltaTable) -> int:
+    """The version whose rows a table holds: its newest, unless that was only compacted."""
+    return int(delta.history(1)[0].get(SAME_AS, delta.version()))
+
+
+@contextmanager
+def _spilling_to(staging: Path) -> Iterator[None]:
+    """delta-rs spills where the system has its temporary files, which others may read: not so here."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(staging)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 class AlreadyMarked(Exception):

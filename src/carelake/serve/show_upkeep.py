@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from ..upkeep.compaction import Compacted
+from ..upkeep.vacuum import Vacuumed
 from ..upkeep.verification import Verified
 from .show import console
 
@@ -39,3 +41,29 @@ def verified(told: Verified) -> None:
         out.print(f"[dim]Not looked at: {told.passed_over}.[/]")
     damages = sum(finding.is_damage for finding in told.findings)
     out.print(f"[red]{damages:,} damages.[/]" if damages else "The lake is whole.")
+
+
+def optimized(done: Sequence[Compacted], dry_run: bool) -> None:
+    """Each table that has fewer files now, or would have."""
+    for one in done:
+        files = f"{one.files_before:,} files" if dry_run else f"{one.files_before:,} files are {one.files_after:,}"
+        console().print(f"{one.table}: {files}, {_size(one.bytes_before, one.bytes_after)}")
+    would = "would be" if dry_run else "were"
+    console().print(f"{len(done):,} tables {would} written anew." if done else "Every table lies in large files.")
+
+
+def vacuumed(done: Vacuumed, dry_run: bool) -> None:
+    """What was taken away, and what can still be read."""
+    for one in done.tables:
+        console().print(f"{one.table}: {one.files:,} files, {_size(one.bytes)}")
+    would, files = "would be" if dry_run else "were", sum(one.files for one in done.tables)
+    console().print(f"{files:,} files {would} taken away. Readable: {_releases(done.releases)}.")
+
+
+def _releases(ids: Iterable[int]) -> str:
+    told = [f"{one}" for one in ids]
+    return f"release {', '.join(told)}" if told else "no release, since there is none yet"
+
+
+def _size(*sizes: int) -> str:
+    return " -> ".join(f"{size / 1e6:,.1f} MB" for size in sizes)
