@@ -65,6 +65,12 @@ class HospitalsMissing(LakeError):
     why = "A following day changes hospitals that `carelake synth` made, one day after the other."
 
 
+class DefectUnknown(LakeError):
+    code = "LAKE-143"
+    exit_code = 10
+    why = "What is planted must be known by name and number, or nothing could be proven by it."
+
+
 class RootUnfit(LakeError):
     code = "LAKE-126"
     exit_code = 10

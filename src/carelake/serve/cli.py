@@ -59,6 +59,14 @@ def _say_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _list_defects(asked: bool) -> None:
+    if asked:
+        from . import demo
+
+        demo.list_defects()
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     project: Annotated[Path, typer.Option("-p", "--project", help="The project's folder.")] = Path(),
@@ -213,6 +221,13 @@ def synth(
     seed: Annotated[int, typer.Option(help="The same seed makes the same hospitals.")] = 7,
     as_of: Annotated[date | None, typer.Option(help="The day of day 1; 2026-06-30, if nothing is said.", **DAY)] = None,
     clean: Annotated[bool, typer.Option(help="Plant no defects.")] = False,
+    detailed: Annotated[bool, typer.Option(help="With the columns that `init --template detailed` maps.")] = False,
+    defect: Annotated[
+        list[str] | None, typer.Option(help="Clean and detailed, but for this defect; may be given again.")
+    ] = None,
+    defects: Annotated[
+        bool, typer.Option("--defects", help="List the defects, and stop.", is_eager=True, callback=_list_defects)
+    ] = False,
 ) -> None:
     """Make two synthetic hospitals with planted truth: no real person is in them.
 
@@ -220,7 +235,8 @@ def synth(
     """
     from . import demo
 
-    demo.synthesise(folder, patients, transactions, day, seed, as_of, defects=not clean)
+    made = {"seed": seed, "as_of": as_of, "defects": not (clean or defect), "detailed": detailed or bool(defect)}
+    demo.synthesise(folder, patients, transactions, day, made, defect or ())
 
 
 @app.command()

@@ -7,14 +7,17 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from .. import declare, pipeline, project, synth
 from ..project import ProjectExists
+from ..synth import defects
+from ..synth.defect_table import listed
 from . import door, kpis, show
 
 OURS = (".carelake-demo",)  # marks a folder that the demo may make anew
@@ -34,21 +37,36 @@ QUESTIONS = {
 
 
 def synthesise(
-    folder: Path, patients: int, transactions: int | None, day: int, seed: int, as_of: date | None, *, defects: bool
+    folder: Path,
+    patients: int,
+    transactions: int | None,
+    day: int,
+    how: Mapping[str, Any],
+    planted: Sequence[str] = (),
 ) -> None:
-    """Make synthetic hospitals, or a following day of theirs, and say how a project is connected to them.
+    """Make synthetic hospitals as `how` says, or a following day of theirs, and say how a project is connected to them.
 
-    Raises `ProjectExists` for a folder that holds something else.
+    Raises `ProjectExists` for a folder that holds something else, `DefectUnknown` for one to plant that is not known.
     """
+    defects.known(planted)
     if day == 1:  # a following day finds hospitals there, or says that there are none
         _claim(folder, SYNTHETIC, "Name another folder: `carelake synth FOLDER`.")
-    made = {"patients": patients, "transactions": transactions, "seed": seed, "as_of": as_of or synth.AS_OF}
-    truth = synth.make(folder, **made, day=day, defects=defects)  # type: ignore[arg-type]
+    made = {**how, "as_of": how["as_of"] or synth.AS_OF}
+    truth = synth.make(folder, patients=patients, transactions=transactions, day=day, **made)
+    for name, keys in (synth.plant(folder, planted) if planted else {}).items():
+        typer.echo(f"planted {len(keys)} x {name}; where, stands in {folder / defects.FILE}")
     typer.echo(
         f"Day {truth.day} stands in {folder}; what is true of it is in {folder / 'truth.json'}. To connect a project:"
     )
     for name, value in synth.connections(folder).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def list_defects() -> None:
+    """Say what can be planted, and what is meant to find it."""
+    for one in listed():
+        besides = f" (and {', '.join(one.implied)})" if one.implied else ""
+        typer.echo(f"{one.name:40} {one.found_by}{besides}")
 
 
 def play(folder: Path, patients: int) -> int:

@@ -9,19 +9,19 @@ The same seed makes the same hospitals, whatever the chunk size. Memory goes wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from ..errors import HospitalsMissing
-from . import codes, truth
+from . import codes, defects, truth
 from .files import csv_file
 from .hospital import Made, Work, change, fill
 from .recipe import Change, Recipe, hospitals
 from .stores import opened
 from .truth import Truth
 
-__all__ = ["AS_OF", "Truth", "connections", "follow", "make"]
+__all__ = ["AS_OF", "Truth", "connections", "follow", "make", "plant"]
 
 AS_OF = date(2026, 6, 30)
 LANDING = "landing"
@@ -36,6 +36,7 @@ def make(
     as_of: date = AS_OF,
     day: int = 1,
     defects: bool = True,
+    detailed: bool = False,
     changed_share: float = 0.005,
     recent_share: float = 0.9,
     scattered: bool = False,
@@ -47,12 +48,13 @@ def make(
 
     Day 1 makes them anew, four transactions a patient unless told otherwise. A following day changes those that are
     there: how many, whose seed and which `as_of` (always the date of day 1) is then theirs, and not asked for again.
-    `urls` puts `hos-a` and `hos-b` elsewhere than into SQLite files. Raises `HospitalsMissing`.
+    `detailed` adds the columns that the template of that name maps. `urls` puts `hos-a` and `hos-b` elsewhere than into
+    SQLite files. Raises `HospitalsMissing`.
     """
     if day > 1:
         share = None if scattered else recent_share
         return follow(folder, day, Change(changed_share, share), urls=urls, claims=claims, chunk=chunk)
-    recipe = Recipe(seed, patients, 4 * patients if transactions is None else transactions, as_of, defects)
+    recipe = Recipe(seed, patients, 4 * patients if transactions is None else transactions, as_of, defects, detailed)
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
     _write_codes(folder / LANDING, recipe)
@@ -74,6 +76,21 @@ def follow(
         stand = "there are no hospitals here" if recipe is None else f"the hospitals here are at day {recipe.day}"
         raise HospitalsMissing(f"{stand}, and day {day} changes those of day {day - 1}.", _BEGIN)
     return _told(folder, recipe.followed_by(how or Change()), urls, claims, chunk)
+
+
+def plant(folder: Path, names: Sequence[str], *, each: int = defects.EACH) -> dict[str, list[str]]:
+    """Plant defects of these names into hospital A of `folder`, `each` in so many rows. Name -> the keys of the rows.
+
+    The hospitals must be as they were just made, detailed and without defects; `truth.json` stays what is true of them
+    without. Raises `HospitalsMissing` and `DefectUnknown`.
+    """
+    recipe = truth.recipe_of(folder)
+    if recipe is None:
+        raise HospitalsMissing("there are no hospitals here to plant defects in.", _BEGIN)
+    claims = folder / LANDING / "claims" / "hospital1_claim_data.csv"
+    planted = defects.plant(folder / "hos-a.db", claims, recipe.as_of, defects.known(names), each)
+    defects.write(folder, planted)
+    return planted
 
 
 def connections(folder: Path) -> dict[str, str]:
@@ -115,6 +132,7 @@ def _write_codes(landing: Path, recipe: Recipe) -> None:
 def _clear(folder: Path) -> None:
     """Take away what an earlier making left, under the names that are ours, and nothing else."""
     (folder / truth.FILE).unlink(missing_ok=True)
+    (folder / defects.FILE).unlink(missing_ok=True)
     for ours in ("claims/hospital[12]_claim_data*.csv", "cptcodes/cptcodes.csv", "npi/npidata_pfile_*.csv"):
         for path in (folder / LANDING).glob(ours):
             path.unlink()

@@ -53,7 +53,7 @@ def _appeared(hospital: Hospital, ids: Ints) -> tuple[Accounts, Ints]:
     """Each on the day it appeared, or on day 1; and what the insurer pays or has paid."""
     seed, seen = hospital.seed, visits.visits(hospital, ids)
     clock = np.maximum(seen.appeared, hospital.today(1))
-    amount, verdict = _charges(seed, ids, seen.procedure), _verdicts(seed, seen)
+    amount, verdict = _charges(seed, ids, seen.procedure), _verdicts(hospital, seen)
     offered = _offers(seed, ids, amount, verdict)
     first = np.maximum(seen.service + spread(draw(seed, "first lag", ids), lognormal(21, 0.6)), seen.appeared)
     early = 7 * chance(draw(seed, "postdated", ids), 50 * hospital.recipe.defects)
@@ -84,9 +84,10 @@ def _appeared(hospital: Hospital, ids: Ints) -> tuple[Accounts, Ints]:
     return state, offered
 
 
-def _verdicts(seed: str, seen: visits.Visits) -> Ints:
+def _verdicts(hospital: Hospital, seen: visits.Visits) -> Ints:
     """What the first payer will decide. Patients who pay themselves deny nothing: they pay a part."""
-    verdict = pick(draw(seed, "verdict", seen.ids), VERDICTS)
+    verdict = pick(draw(hospital.seed, "verdict", seen.ids), VERDICTS)
+    verdict = np.where((verdict == TOO_MUCH) & (not hospital.recipe.defects), WHOLE, verdict)
     return np.where(is_self_pay(seen.payer) & (verdict >= DENIES), PART, verdict)
 
 

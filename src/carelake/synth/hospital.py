@@ -52,7 +52,7 @@ class Work:
             return nullcontext(_drop)
         day = "" if self.day == 1 else f"_{self.hospital.recipe.date_of(self.day):%Y%m%d}"
         name = f"hospital{self.hospital.number}_claim_data{day}.csv"
-        return csv_file(self.landing / "claims" / name, ledgers.CLAIM_COLUMNS)
+        return csv_file(self.landing / "claims" / name, ledgers.claim_columns(self.hospital))
 
 
 def fill(work: Work) -> Made:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from . import people
 from .accounts import PAID, Accounts
-from .columns import days, money, numbered, only_where, words
+from .columns import days, digits, joined, money, numbered, only_where, words
+from .diagnoses import fitting
 from .draw import Ints, below, chance, draw, pick
 from .people import is_self_pay, patient_id
 from .recipe import Hospital
-from .visits import DEPARTMENT_IDS, EMERGENCY, PROVIDERS
+from .visits import DEPARTMENT_IDS, EMERGENCY, INPATIENT, PROVIDERS
 from .words import (
     AMOUNT_TYPES,
     BAD_ICD_CODES,
@@ -30,6 +32,7 @@ CLAIM_COLUMNS = words_of(
     "ClaimID TransactionID PatientID EncounterID ProviderID DeptID ServiceDate ClaimDate PayorID ClaimAmount "
     "PaidAmount ClaimStatus PayorType Deductible Coinsurance Copay InsertDate ModifiedDate"
 )
+TERMS = words_of("AllowedAmount BillType DRG")
 MEDICARE, MEDICAID, COMMERCIAL, SELF = range(len(LINES))
 BILLED_TO_PATIENT, CO_PAY = AMOUNT_TYPES.index("Self-pay"), AMOUNT_TYPES.index("Co-pay")
 
@@ -58,14 +61,25 @@ def transactions(hospital: Hospital, state: Accounts) -> Any:
         "ClaimID": only_where(insured, numbered("CLAIM", ids + 1)),
         "PayorID": words(PAYERS, seen.payer),
         "ProcedureCode": words(PROCEDURES, seen.procedure),
-        "ICDCode": words((*ICD_CODES, *BAD_ICD_CODES), state.icd),
+        "ICDCode": words((*ICD_CODES, *BAD_ICD_CODES), fitting(hospital, seen.patient, seen.service, state.icd)),
         "LineOfBusiness": words(LINES, line),
         "MedicaidID": only_where(line == MEDICAID, numbered("MEDI", member, 8)),
         "MedicareID": only_where(line == MEDICARE, numbered("MCARE", member, 8)),
         "InsertDate": days(state.inserted),
         "ModifiedDate": days(state.modified),
     }
-    return pa.table(columns)
+    return pa.table({**columns, **_details(hospital, state)} if hospital.recipe.detailed else columns)
+
+
+def _details(hospital: Hospital, state: Accounts) -> dict[str, Any]:
+    """The drug, where one was charged, and the patient's birth. The codes are of a labeler that is none: 99999."""
+    ids, patient = state.visits.ids, state.visits.patient
+    drug = chance(draw(hospital.seed, "drug", ids), 200)
+    product = below(draw(hospital.seed, "which drug", ids), 900)
+    return {
+        "NDC": only_where(drug, joined("99999-0", digits(100 + product), "-01")),
+        "PatientDOB": days(people.born(hospital, patient)),
+    }
 
 
 def claims(hospital: Hospital, state: Accounts, place: Ints) -> Any:
@@ -95,7 +109,24 @@ def claims(hospital: Hospital, state: Accounts, place: Ints) -> Any:
         days(state.claim_date[place]),
         days(state.claim_modified[place]),
     ]
-    return pa.table(columns, names=CLAIM_COLUMNS)
+    if hospital.recipe.detailed:
+        columns += _terms(hospital, state, place)
+    return pa.table(columns, names=claim_columns(hospital))
+
+
+def claim_columns(hospital: Hospital) -> tuple[str, ...]:
+    """The columns of the hospital's claim files."""
+    return (*CLAIM_COLUMNS, *TERMS) if hospital.recipe.detailed else CLAIM_COLUMNS
+
+
+def _terms(hospital: Hospital, state: Accounts, place: Ints) -> list[Any]:
+    """What the contract allows: what was paid, or nine tenths; the type of bill; and the group of a stay."""
+    seen, amount = state.visits, state.amount[place]
+    stays = seen.kind[place] == INPATIENT
+    group = 1 + below(draw(hospital.seed, "group", seen.encounter[place]), 998)
+    allowed = np.minimum(np.maximum(amount * 9 // 10, state.insurer_paid[place]), amount)
+    bill = words(("0131", "0111"), stays.astype(np.int64))
+    return [money(allowed), bill, only_where(stays, digits(group, 3))]
 
 
 def _line(payer: Ints) -> Ints:

@@ -38,16 +38,16 @@ def patients(hospital: Hospital, ids: Ints, day: int) -> Any:
     """The patients as their hospital shows them at the end of that day."""
     seed = hospital.seed
     moves, modified = _moves(hospital, ids, day)
-    gender = pick(draw(seed, "gender", ids), (505, 490, 5))
+    sex = gender(hospital, ids)
     columns = [
         patient_id(ids),
-        first_name(hospital, ids, gender),
+        first_name(hospital, ids, sex),
         words(LAST, below(draw(seed, "last name", ids), len(LAST))),
         words(LETTERS, below(draw(seed, "middle name", ids), len(LETTERS))),
         _ssn(hospital, ids),
         _phone(seed, ids),
-        words(GENDERS, gender),
-        days(hospital.patients_appear(ids) - age_in_days(hospital, ids)),
+        words(GENDERS, sex),
+        days(born(hospital, ids)),
         _address(seed, ids + (moves << 40)),
         days(modified),
     ]
@@ -57,6 +57,17 @@ def patients(hospital: Hospital, ids: Ints, day: int) -> Any:
 def patient_id(ids: Ints) -> Any:
     """Both hospitals number their patients alike, for different people."""
     return numbered("HOSP1-", ids + 1)
+
+
+def gender(hospital: Hospital, ids: Ints) -> Ints:
+    """As a place in GENDERS."""
+    return pick(draw(hospital.seed, "gender", ids), (505, 490, 5))
+
+
+def born(hospital: Hospital, ids: Ints) -> Ints:
+    """The day of birth, since 1970."""
+    day: Ints = hospital.patients_appear(ids) - age_in_days(hospital, ids)
+    return day
 
 
 def nameless(hospital: Hospital, ids: Ints) -> Flags:

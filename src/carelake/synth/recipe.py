@@ -36,6 +36,7 @@ class Recipe:
     transactions: int
     as_of: date  # day 1
     defects: bool
+    detailed: bool = False  # columns that not every hospital has: stays, drugs, allowed amounts, types of bill
     days: tuple[Change, ...] = ()  # day 2, day 3, ...
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .columns import days, numbered, words
+from .columns import NO_DAY, days, numbered, only_where, words
 from .draw import Flags, Ints, below, chance, draw, pick
 from .people import NOBODY, patient_id, payer
 from .recipe import RETIRING, Hospital
@@ -20,6 +20,8 @@ TYPES = (45, 20, 12, 15, 8)  # how often each encounter type comes
 PROVIDERS = tuple(f"PROV{number:04}" for number in range(10_000))
 DEPARTMENT_IDS = tuple(f"DEPT{number + 1:03}" for number in range(len(DEPARTMENTS)))
 UNLISTED_PROVIDERS = 60
+STAY = 6  # days
+DISCHARGED_TO = ("01", "03", "06", "62", "20")  # home, a nursing facility, care at home, rehabilitation; died
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def visits(hospital: Hospital, ids: Ints) -> Visits:
     provider, kind = _provider(hospital, encounter), _kind(hospital, encounter)
     department = department_of(hospital, provider)
     patient, visited = _patient(hospital, encounter), _visited(hospital, encounter, kind)
-    stay = np.where(kind == INPATIENT, below(draw(seed, "day of stay", ids), 7), 0)
+    stay = np.where(kind == INPATIENT, below(draw(seed, "day of stay", ids), STAY + 1), 0)
     scheduled = chance(draw(seed, "scheduled", ids), 30 * hospital.recipe.defects)
     ahead = appeared + 1 + below(draw(seed, "scheduled ahead", ids), 45)
     return Visits(
@@ -87,7 +89,19 @@ def encounters(hospital: Hospital, ids: Ints, day: int) -> Any:
         "InsertedDate": days(appeared),
         "ModifiedDate": days(modified),
     }
-    return pa.table(columns)
+    return pa.table({**columns, **_stays(hospital, ids, kind, modified)} if hospital.recipe.detailed else columns)
+
+
+def _stays(hospital: Hospital, encounters: Ints, kind: Ints, modified: Ints) -> dict[str, Any]:
+    """When each stay began and ended, and where to; empty for visits, and for stays that last."""
+    began = np.where(kind == INPATIENT, _visited(hospital, encounters, kind), NO_DAY)
+    known = (kind == INPATIENT) & (began + STAY <= np.maximum(modified, hospital.today(1)))
+    where_to = pick(draw(hospital.seed, "where to", encounters), (70, 12, 10, 5, 3))
+    return {
+        "AdmissionDate": days(began),
+        "DischargeDate": days(np.where(known, began + STAY, NO_DAY)),
+        "DischargeStatus": only_where(known, words(DISCHARGED_TO, where_to).dictionary_decode()),
+    }
 
 
 def in_no_table(providers: Ints, listed: Ints) -> Flags:

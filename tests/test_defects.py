@@ -1,0 +1,140 @@
+"""Planted defects: each is found by the rule meant for it, as often as it was planted. What is sound raises nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from carelake import declare, pipeline, project, quality, synth
+from carelake.serve import cli, door
+from carelake.synth.defect_table import Defect, listed
+
+NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+KEYS = {
+    "claims": ("claim", "claim_id"),
+    "transactions": ("transaction", "transaction_id"),
+    "encounters": ("encounter", "encounter_id"),
+    "providers": ("provider", "provider_id"),
+}
+OF_KEYS = {"ambiguous_version"}  # reasons that no rule stands for: they are found where rows of one key meet
+
+
+@dataclass(frozen=True)
+class Planted:
+    project: Path
+    rows: dict[str, list[str]]  # defect -> keys of the rows that have it
+
+    def ask(self, question: str) -> list[tuple[Any, ...]]:
+        with door.ask(self.project, question) as batches:
+            return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
+
+    def counted(self) -> dict[str, int]:
+        """Every rule that any row breaks -> how many do."""
+        rules = (
+            "SELECT table_name || '.' || rule, SUM(violating) FROM audit.rule_results WHERE violating > 0 GROUP BY 1"
+        )
+        return {str(rule): int(count) for rule, count in self.ask(rules)}
+
+
+def loaded(folder: Path, patients: int, defects: list[str]) -> Planted:
+    """The lake of two detailed hospitals, sound but for these defects."""
+    synth.make(folder / "hospitals", patients=patients, defects=False, detailed=True)
+    rows = synth.plant(folder / "hospitals", defects)
+    project.make(folder / "project", "detailed")
+    environment = {**synth.connections(folder / "hospitals"), "CARELAKE_VAULT_KEY": "42" * 32}
+    did = pipeline.run(folder / "project", environment, NOW, as_of=synth.AS_OF)
+    assert [step for step in did.steps if step.outcome == "failed"] == []
+    return Planted(folder / "project", rows)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    return loaded(tmp_path_factory.mktemp("planted"), 2_500, [defect.name for defect in listed()])
+
+
+def judged_by_row(declared: Any, found_by: str) -> bool:
+    table, rule = found_by.split(".")
+    return rule in OF_KEYS or rule in {one.name for one in quality.counted(declared.tables[table])}
+
+
+def test_every_defect_is_meant_for_a_rule_that_is_declared(planted):
+    declared = declare.read(planted.project)
+    named = {name for defect in listed() for name in (defect.found_by, *defect.implied)}
+    assert [name for name in named if not judged_by_row(declared, name)] == []
+    assert len({defect.name for defect in listed()}) == len(listed())
+
+
+def test_each_defect_is_found_as_often_as_it_was_planted_and_besides_only_by_what_it_implies(planted):
+    wanted = Counter[str]()
+    for defect in listed():
+        assert len(planted.rows[defect.name]) == 2
+        for rule in (defect.found_by, *defect.implied):
+            wanted[rule] += len(planted.rows[defect.name]) * (defect.rows if rule == defect.found_by else 1)
+    of_keys = {name: wanted.pop(name) for name in list(wanted) if name.split(".")[1] in OF_KEYS}
+    assert planted.counted() == dict(wanted)
+    for name, count in of_keys.items():
+        table, reason = name.split(".")
+        held = f"SELECT COUNT(*) FROM quarantine.{table} WHERE quarantine_reasons = '{reason}'"
+        assert planted.ask(held) == [(count,)]
+
+
+@pytest.fixture(scope="module")
+def said(planted: Planted) -> dict[tuple[str, str], list[set[str]]]:
+    """(table of the hospital, key) -> of each row of that key what it is flagged or held back for."""
+    found: dict[tuple[str, str], list[set[str]]] = {}
+    for name, (table, key) in KEYS.items():
+        good = f"SELECT {key}, flags FROM silver.{table} WHERE source_system = 'hos-a'"
+        held = f"SELECT {key}, CONCAT_WS(';', flags, quarantine_reasons) FROM quarantine.{table}"
+        for number, rules in planted.ask(f"{good} UNION ALL {held}"):
+            found.setdefault((name, number), []).append(set(filter(None, (rules or "").split(";"))))
+    return found
+
+
+@pytest.mark.parametrize("defect", [one for one in listed() if one.table in KEYS], ids=lambda one: one.name)
+def test_the_planted_rows_say_which_rules_they_break(planted, said, defect: Defect):
+    """Beside rows that have other defects: each says its own. One without a number cannot be asked for by it."""
+    declared = declare.read(planted.project)
+    wanted = {name.split(".")[1] for name in (defect.found_by, *defect.implied) if judged_by_row(declared, name)}
+    for number in filter(None, planted.rows[defect.name]):
+        assert said[defect.table, number] == [wanted] * defect.rows
+
+
+def test_no_other_row_is_flagged_or_held_back(said):
+    for name in KEYS:
+        found = sum(bool(rules) for (table, _), rows in said.items() if table == name for rules in rows)
+        assert found == sum(2 * one.rows for one in listed() if one.table == name), name
+
+
+@pytest.mark.parametrize("patients", [600, pytest.param(28_000, marks=pytest.mark.prove)])
+def test_sound_hospitals_raise_nothing(tmp_path, patients):
+    lake = loaded(tmp_path, patients, [])
+    assert lake.counted() == {}
+    ((claims,),) = lake.ask("SELECT COUNT(*) FROM silver.claim")
+    assert claims > 3.5 * patients  # 28,000 patients have 100,000 of them
+    for table in declare.read(lake.project).tables:
+        assert lake.ask(f"SELECT COUNT(*) FROM quarantine.{table}") == [(0,)]
+
+
+def test_a_defect_is_planted_by_name_and_an_unknown_one_refused(tmp_path):
+    make = ["synth", str(tmp_path / "made"), "--patients", "200", "--defect"]
+    told = CliRunner().invoke(cli.app, [*make, "charge_of_nothing", "--defect", "npi_in_letters"])
+    assert told.exit_code == 0
+    assert "planted 2 x charge_of_nothing" in told.output
+    assert "planted 2 x npi_in_letters" in told.output
+    refused = CliRunner().invoke(cli.app, [*make, "charge_of_nothin"])
+    assert "LAKE-143" in str(refused.exception)
+    assert "charge_of_nothing" in str(refused.exception)
+
+
+def test_the_defects_are_listed_with_what_is_meant_to_find_them():
+    told = CliRunner().invoke(cli.app, ["synth", "--defects"])
+    assert told.exit_code == 0
+    lines = dict(line.split(maxsplit=1) for line in told.output.splitlines())
+    assert list(lines) == [defect.name for defect in listed()]
+    assert lines["claim_denied_yet_paid"] == "claim.denied_is_unpaid"
