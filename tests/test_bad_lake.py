@@ -23,6 +23,7 @@ from small_lake import CLAIMS, KEY, NOW, Small, contents, copied, everything_sai
 from carelake import errors, foresee, migrate, project
 from carelake.engine.duck import Duck
 from carelake.errors import LakeBusy, LakeDamaged, SettingMissing, SettingUnfit, VaultKeyWrong
+from carelake.foreign import in_our_words
 
 FIRST = "2024-11-01"
 
@@ -77,7 +78,7 @@ print(did.exit_code(strict=False), sorted(set(failed(did).values())), *failed(di
     [
         ("extract cpt.codes", "extract hos-a.patients"),
         ("extract npi.monthly", "refine claim"),
-        ("refine npi", "build gold"),
+        ("refine npi", "build dim_patient"),
         ("build ar_over_90", "release release"),
         ("release release", "keep audit.run_steps"),
     ],
@@ -201,7 +202,7 @@ def test_ctrl_c_stops_the_run_and_not_only_what_the_engine_did(tmp_path: Path) -
     duck = Duck({"silver": tmp_path}, tmp_path)
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt), errors.in_our_words("ask"):
+    with pytest.raises(KeyboardInterrupt), in_our_words("ask"):
         duck.db.execute("SELECT COUNT(*) FROM RANGE(20000000000)").fetchall()
     timer.join()
 
@@ -457,7 +458,7 @@ UNFIT = {
     ),
     "a mart of a column that is not there": (
         lambda lake: mart(lake, "SELECT claimid AS claim_id FROM silver.claim\n"),
-        "build gold", "LAKE-402", ["the mart gold.one_more", "silver.claim(claim_key, "], 40,
+        "build one_more", "LAKE-402", ["the mart gold.one_more", "silver.claim(claim_key, "], 40,
     ),
 }  # fmt: skip
 

@@ -93,6 +93,12 @@ def commands() -> dict[str, Any]:
     return dict(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
 
 
+def asked_by(command: Any) -> list[Any]:
+    """The options and arguments of a command; of a group, those of all its commands."""
+    inner = getattr(command, "commands", {}).values()
+    return [*command.params, *(param for one in inner for param in asked_by(one))]
+
+
 def section(command: str) -> str:
     (text,) = re.findall(rf"^## carelake {command}\n(.*?)(?=^## |\Z)", (DOCS / "commands.md").read_text(), re.M | re.S)
     return text
@@ -105,7 +111,7 @@ def test_every_command_is_described_and_no_other():
 
 @pytest.mark.parametrize("command", sorted(commands()))
 def test_every_option_of_a_command_is_described_and_no_other(command):
-    asked = [param for param in commands()[command].params if param.name != "help"]
+    asked = [param for param in asked_by(commands()[command]) if param.name != "help"]
     options = {word for param in asked for word in (*param.opts, *param.secondary_opts) if word.startswith("-")}
     arguments = {param.name.upper() for param in asked if param.opts == [param.name]}
     described = {word for cell in re.findall(r"^\| (`.*?) \|", section(command), re.M) for word in named(cell)}

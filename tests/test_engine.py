@@ -12,7 +12,8 @@ import pytest
 from deltalake import DeltaTable
 
 from carelake.engine.duck import Duck
-from carelake.errors import EngineFailed, LakeFull, in_our_words
+from carelake.errors import EngineFailed, LakeFull
+from carelake.foreign import in_our_words
 
 COLUMNS = {"k": "BIGINT", "name": "TEXT", "amount": "DECIMAL(18, 2)", "at": "TIMESTAMPTZ"}
 ANN = "SELECT 1 AS k, 'ann' AS name, CAST(10.10 AS DECIMAL(18, 2)) AS amount, CAST('2026-01-01' AS TIMESTAMPTZ) AS at"

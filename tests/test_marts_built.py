@@ -30,13 +30,13 @@ def own(lake: Small, select: str, said: str) -> None:
 def test_a_mart_that_is_of_another_type_than_its_page_says_is_not_released(small, select, said, told):
     own(small, select, said)
     did = small.run(1)
-    assert failed(did)["build gold"] == "LAKE-403"
-    found = step(did, "gold", "build").found
+    assert failed(did)["build mine"] == "LAKE-403"
+    found = step(did, "mine", "build").found
     assert "gold.mine: n is said to be" in found
     assert told in found
     assert "gold/own/mine.md" in found
     assert (did.released, did.exit_code(strict=False)) == (None, 40)
-    assert failed(small.run(2))["build gold"] == "LAKE-403"  # nothing of it was kept that would look done
+    assert failed(small.run(2))["build mine"] == "LAKE-403"  # nothing of it was kept that would look done
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_type_that_is_changed_on_a_page_only_is_checked_by_the_next_run(small)
     own(small, "COUNT(*)", ", type: integer")
     assert failed(small.run(1)) == {}
     own(small, "COUNT(*)", ", type: money")
-    assert failed(small.run(2))["build gold"] == "LAKE-403"
+    assert failed(small.run(2))["build mine"] == "LAKE-403"
 
 
 def test_every_shipped_mart_was_built_as_its_page_says(small_origin):

@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from .engine import Engine
-from .errors import EngineFailed, LakeDamaged, SourceColumnMissing, SourceNameTaken, in_our_words
+from .errors import EngineFailed, LakeDamaged, SourceColumnMissing, SourceNameTaken
+from .foreign import in_our_words
 from .ledger import RANGE, TABLE, Ledger, Load
 from .model import Feed
 from .plan import DELETED, SEQUENCE, fingerprint

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from functools import lru_cache
 from typing import Any
 from zoneinfo import available_timezones
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.errors import SqlglotError
 
-from . import plan, recompute, sql
+from . import check_rules, plan, recompute, sql
+from .check_sql import at, not_portable, refused_in_expression, refused_in_select
 from .check_upkeep import mistakes_in_upkeep
-from .check_words import CHOICES, SOURCE, misnamed, unfit, unknown
+from .check_words import SOURCE, misnamed, unfit, unknown
 from .errors import Mistake, choose
-from .page import Page, Text, listed, part, told
+from .page import Page, listed, part, told
 
-# A process reads declarations more than once: each question does.
-refused_in_select = lru_cache(maxsize=None)(sql.refused_in_select)
-refused_in_expression = lru_cache(maxsize=None)(sql.refused_in_expression)
 VIEWS = ("", "_history", "_all")  # of a silver table
 READS = {"table": "connection", "files": "landing", "service": "connection"}  # what a feed reads, and where it says so
 
@@ -46,7 +43,8 @@ def mistakes_in_table(page: Page, kinds: Mapping[str, Any], tables: Mapping[str,
         yield from _unkind(page, name, column, kinds)
         yield from _misreferred(page, name, column, kinds, tables)
     yield from _unstored(page, [*key, *filter(None, named[1:])], kinds)
-    yield from mistakes_in_rules(page, page.part("rules"), columns)
+    yield from check_rules.mistakes_in_rules(page, page.part("rules"), page, tables)
+    yield from check_rules.no_share(page, told(page.says, "sla") or "1")
 
 
 def _keys(columns: Mapping[str, Any]) -> Iterator[str]:
@@ -109,28 +107,6 @@ def _taken(page: Page, columns: Mapping[str, Any]) -> Iterator[Mistake]:
         yield page.mistake("LAKE-105", names, f"{names} refer to '{table}'", why, "Let one of them refer to it.")
 
 
-def mistakes_in_rules(
-    page: Page, rules: Mapping[str, Any], columns: Iterable[str], known: Iterable[str] = ()
-) -> Iterator[Mistake]:
-    """A rule says what must hold of `columns`, and why. One of `known` may be given another severity only."""
-    for name, rule in rules.items():
-        if known and isinstance(rule, Mapping) and rule.keys() == {"otherwise"}:
-            yield from unknown(page, name, "rule", known)
-            yield from unknown(page, rule["otherwise"], "otherwise", CHOICES["otherwise"])
-            continue
-        yield from misnamed(page, name, rule, "rule")
-        must = told(part(rules, name), "must") or Text("TRUE")
-        refused = list(_not_portable(page, must, refused_in_expression))
-        yield from refused
-        for column in [] if refused else _columns_of(must):
-            yield from unknown(page, Text(column, must.line), "column", columns)
-
-
-def _columns_of(expression: str) -> list[str]:
-    tree = sqlglot.parse_one(expression, dialect=sql.HOME)
-    return list(dict.fromkeys(column.name for column in tree.find_all(exp.Column, bfs=False)))
-
-
 def mistakes_in_source(page: Page, tables: Mapping[str, Page]) -> Iterator[Mistake]:
     """A feed says what it reads, and fills every column of a table that exists, in portable SQL."""
     yield from misnamed(page, page.stem, page.says, "source")
@@ -179,12 +155,12 @@ def _unwanted(page: Page, name: str, feed: Mapping[str, Any], tables: Iterable[s
     wanted = told(feed, "wanted")
     if not wanted:
         return
-    refused = list(_not_portable(page, wanted, refused_in_select))
+    refused = list(not_portable(page, wanted, refused_in_select))
     yield from refused
     if not refused:
         known = {f"silver.{table}{view}" for table in tables for view in VIEWS}
         for table in sql.tables_of(wanted):
-            yield from unknown(page, _at(wanted, table), "table", known)
+            yield from unknown(page, at(wanted, table), "table", known)
         if "service" not in feed or len(sql.columns_of(wanted)) != 1:
             found = f"'{name}' wants more than one column, or of no service"
             why = "It is what a service is asked for, one value after the other."
@@ -199,7 +175,7 @@ def _mapped(page: Page, name: str, feed: Mapping[str, Any], tables: Mapping[str,
     elif fills:
         yield from unknown(page, fills, "table", tables)
     for expression in [*columns.values(), feed.get("delete_when", "TRUE")]:
-        yield from _not_portable(page, expression, refused_in_expression)
+        yield from not_portable(page, expression, refused_in_expression)
 
 
 def _keyless(page: Page, name: str, feed: Mapping[str, Any], table: Page) -> Iterator[Mistake]:
@@ -257,11 +233,11 @@ def mistakes_in_mart(page: Page, select: Page, kinds: Mapping[str, Any], known: 
 
 def mistakes_in_select(page: Page, text: str, known: Iterable[str]) -> Iterator[Mistake]:
     """A SELECT is portable, and reads `known` tables only."""
-    refused = list(_not_portable(page, text, refused_in_select))
+    refused = list(not_portable(page, text, refused_in_select))
     yield from refused
     if not refused:
         for table in sql.tables_of(text):
-            yield from unknown(page, _at(text, table), "table", known)
+            yield from unknown(page, at(text, table), "table", known)
 
 
 def _unproven(page: Page, select: str) -> Iterator[Mistake]:
@@ -283,8 +259,7 @@ def mistakes_in_lake(page: Page, tables: Mapping[str, Page]) -> Iterator[Mistake
         yield from unknown(page, table, "table", tables)
         if table in tables and isinstance(rules, Mapping):
             yield from unfit(page, rules)
-            shipped = tables[table].part("rules")
-            yield from mistakes_in_rules(page, rules, tables[table].part("columns"), shipped)
+            yield from check_rules.mistakes_in_rules(page, rules, tables[table], tables)
         elif not isinstance(rules, Mapping):
             fix = "Indent one `name: ...` a line below it."
             yield page.mistake("LAKE-101", table, f"'{table}' names no rules", "It means nothing so.", fix)
@@ -306,37 +281,3 @@ def _unkind(page: Page, name: str, says: object, kinds: Iterable[str]) -> Iterat
         found = f"column '{name}' has an unknown kind, '{kind}'" if kind else f"column '{name}' does not say its kind"
         why = "Every column must, so that nothing leaves the lake because someone forgot."
         yield page.mistake("LAKE-104", kind or name, found, why, choose(kind, kinds))
-
-
-def _not_portable(page: Page, text: object, refused: Callable[[str], list[tuple[str, str]]]) -> Iterator[Mistake]:
-    why = "Engines answer it differently, or nobody has shown that they do not."
-    if not isinstance(text, str):
-        yield page.mistake("LAKE-120", text, "a list where SQL is wanted is not allowed", why, "Write one expression.")
-        return
-    for found, instead in refused(text):
-        if found == sql.UNREADABLE:
-            found, why = (
-                f"this is not one SELECT or expression{_where_unread(text)}",
-                "Nothing can be computed from it.",
-            )
-            yield page.mistake("LAKE-120", text, found, why, f"Write {instead}.")
-        else:
-            yield page.mistake("LAKE-120", _at(text, found), f"{found} is not allowed", why, f"Use {instead}.")
-
-
-def _where_unread(text: str) -> str:
-    """Where reading stopped, as far as that is told."""
-    try:
-        sqlglot.parse(text, dialect=sql.HOME)
-    except ParseError as error:
-        place = error.errors[0] if error.errors else {}
-        return f", from line {place['line']}, letter {place['col']} of it on" if place.get("line") else ""
-    except SqlglotError:
-        return ""
-    return ""
-
-
-def _at(text: str, word: str) -> Text:
-    """`word`, and the line on which it first stands in `text`."""
-    before = text[: max(text.upper().find(word.upper()), 0)]
-    return Text(word, getattr(text, "line", 1) + before.count("\n"))

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from .errors import Mistake, choose
-from .model import TYPES
+from .model import DIMENSIONS, TYPES
 from .page import Page
 
 NEEDS = {
     "table": {"about", "key", "sequence_by", "history", "columns"},
     "column": {"type", "kind"},
     "rule": {"must", "because", "otherwise"},
+    "severity": set[str](),
     "source": {"about", "feeds"},
     "feed": set[str](),
     "control": {"suffix"},
@@ -28,8 +29,10 @@ NEEDS = {
     "privacy page": set[str](),
 }
 MAY_HAVE = {
-    "table": {"rules", "track", "tie_breaker", "z_order"},
+    "table": {"rules", "track", "tie_breaker", "z_order", "sla"},
     "column": {"required", "optional", "one_of", "refers_to", "about"},
+    "rule": {"dimension", "tolerated", "sources"},
+    "severity": {"otherwise", "tolerated"},
     "source": {"connection", "landing", "time_zone", "optional"},
     "feed": {
         "about", "table", "files", "service", "load", "watermark", "lookback", "key", "fills", "columns", "contract",
@@ -48,6 +51,7 @@ MAY_HAVE = {
 CHOICES = {
     "history": {"scd1", "scd2"},
     "otherwise": {"warn", "quarantine", "stop"},
+    "dimension": set(DIMENSIONS),
     "type": set(TYPES),
     "load": {"full", "watermark", "append"},
     "contract": {"evolve", "freeze", "quarantine"},
@@ -60,7 +64,9 @@ CHOICES = {
     "right_is": {"equal", "at_least", "at_most"},
     "beyond_chance": {"true", "false"},
 }
-MAPPINGS = {"columns", "rules", "feeds", "types", "control", "settings", "roots", "kpi", "release", "left", "right"}
+MAPPINGS = {
+    "columns", "control", "feeds", "kpi", "left", "release", "right", "roots", "rules", "settings", "sources", "types",
+}  # fmt: skip
 LISTS = {"key", "track", "one_of", "z_order"}
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")

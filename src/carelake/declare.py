@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import check, check_names, check_policy, check_reconciliations, check_settings, load_config
+from . import check, check_names, check_policy, check_reconciliations, check_settings, load_config, quality
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import (
     Column,
@@ -29,6 +29,7 @@ from .model import (
     Reference,
     Rule,
     Setting,
+    Severity,
     Side,
     Table,
 )
@@ -274,20 +275,54 @@ def _settings(lake: Page, pages: Pages) -> Iterator[tuple[str, Setting]]:
 
 def _table(page: Page, project: Mapping[str, Any]) -> Table:
     says = page.says
-    rules = {name: Rule(name, **rule) for name, rule in says.get("rules", {}).items()}
-    for name, rule in project.items():
-        rules[name] = replace(rules[name], **rule) if name in rules else Rule(name, **rule)
-    return Table(
+    table = Table(
         name=page.stem,
         about=says["about"],
         key=tuple(says["key"]),
         sequence_by=says["sequence_by"],
         history=says["history"],
         columns=tuple(_column(name, column) for name, column in says["columns"].items()),
-        rules=tuple(rules.values()),
         track=tuple(says.get("track", ())),
+        sla=Decimal(says.get("sla", Table.sla)),
         tie_breaker=says.get("tie_breaker"),
         z_order=tuple(says.get("z_order", ())),
+    )
+    rules = _rules({rule.name: rule for rule in (*quality.implied(table), *quality.met(table))}, says, project)
+    return replace(
+        table,
+        rules=tuple(rule for rule in rules if not quality.is_of_a_set(rule.must)),
+        set_rules=tuple(rule for rule in rules if quality.is_of_a_set(rule.must)),
+    )
+
+
+def _rules(implied: Mapping[str, Rule], says: Mapping[str, Any], project: Mapping[str, Any]) -> list[Rule]:
+    """The rules that a table declares, and those to which the project gives another severity."""
+    rules = {name: _rule(name, rule) for name, rule in says.get("rules", {}).items()}
+    for name, rule in project.items():
+        known = rules.get(name) or implied.get(name)
+        rules[name] = _rule(name, {**_told(known), **rule} if known else rule)
+    return list(rules.values())
+
+
+def _told(rule: Rule) -> dict[str, Any]:
+    words = ("must", "because", "otherwise", "dimension", "tolerated")
+    sources = {name: {"otherwise": s.otherwise, "tolerated": s.tolerated} for name, s in rule.sources.items()}
+    return {word: getattr(rule, word) for word in words} | {"sources": sources}
+
+
+def _rule(name: str, says: Mapping[str, Any]) -> Rule:
+    otherwise, tolerated = says["otherwise"], Decimal(says.get("tolerated", 0))
+    return Rule(
+        name=name,
+        must=says["must"],
+        because=says["because"],
+        otherwise=otherwise,
+        dimension=says.get("dimension", "validity"),
+        tolerated=tolerated,
+        sources={
+            source: Severity(there.get("otherwise", otherwise), Decimal(there.get("tolerated", tolerated)))
+            for source, there in says.get("sources", {}).items()
+        },
     )
 
 

@@ -100,7 +100,8 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
         },
     ),
     "audit.rule_results": (
-        "How many rows of every load break each rule, per source system. 0 means that it was looked at.",
+        "How many rows break each rule, per source system: of what loads brought, and of all that stands. 0 means that"
+        " it was looked at.",
         silver.RESULTS,
         {
             "run_id": "The run that judged.",
@@ -113,6 +114,8 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "load_from": "The first load judged, by its id.",
             "load_to": "The last one.",
             "judged_at": "When.",
+            "scope": "`load`: rows that loads brought. `table`: all rows that stand or are held back.",
+            "state": "Tells whether the table or its rules have changed since; of scope `table`.",
         },
     ),
     silver.MADE: (
@@ -134,6 +137,11 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "released_at": "When.",
             "tables": "The version of every table; JSON.",
             "loads": "The last load that readers of bronze see, by its id.",
+            "kind": "`run`, `rollback` (it holds: runs release nothing), or `resume`, which ends one.",
+            "why": "Why it was rolled back.",
+            "who": "Who did it: the user of the operating system.",
+            "held": "The tables and marts that stand as they were released before, each with the cause; JSON.",
+            "held_loads": "The last load of each feed that fills such a table, as readers see it; JSON.",
         },
     ),
     "audit.changes": (

@@ -50,6 +50,8 @@ def _judged(lake: Lake) -> dict[str, dict[str, str]]:
     if lake.engine.version("audit.rule_results") is None:
         return {}
     told = "SELECT table_name, rule, otherwise, MAX(judged_at) AS judged_at FROM audit.rule_results"
+    if "scope" in lake.engine.columns("audit.rule_results"):
+        told = f"{told} WHERE scope IS DISTINCT FROM '{silver.OF_TABLE}'"
     rows = lake.engine.ask(f"{told} GROUP BY table_name, rule, otherwise").to_pylist()
     judged: dict[str, dict[str, str]] = {}
     when: dict[str, datetime] = {}

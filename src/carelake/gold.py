@@ -17,7 +17,7 @@ import pyarrow as pa
 from . import culprit, sql
 from .declare import digest
 from .engine import Engine
-from .errors import DeclarationsRefused, EngineFailed, MartMistyped, Mistake
+from .errors import DeclarationsRefused, EngineFailed, LakeError, MartLacking, MartMistyped, Mistake
 from .model import TYPES, Declarations, Mart, Reference
 from .renew import Before, renew
 
@@ -38,6 +38,7 @@ class Built:
     mart: str
     why: str  # what made it necessary; empty if it stands as it was
     rows: int
+    error: LakeError | None = None  # why it could not be built: it stands as it was
 
 
 def lay_out_references(engine: Engine, declared: Declarations) -> None:
@@ -70,17 +71,28 @@ def _read(reference: Reference) -> pa.Table:
 
 
 def build(engine: Engine, declared: Declarations, as_of: date) -> Iterator[Built]:
-    """Each mart, as it is built or found unchanged.
+    """Each mart, as it is built or found unchanged. One that fails does not stop the others, unless they read it: its
+    error is `SqlUnfit` if it cannot be computed, `MartMistyped` if it is not what its page says.
 
-    Raises `SqlUnfit` for one that cannot be computed, and `MartMistyped` for one that is not what its page says.
+    Raises `DeclarationsRefused` if marts read each other in a circle.
     """
+    failed = set[str]()
     for mart in in_order(declared.marts):
-        why, note = _why(engine, mart, as_of)
-        if why:
-            _build(engine, mart, as_of, note)
-        yield Built(
-            mart.name, why, engine.ask(f"SELECT COUNT(*) AS n FROM gold.{mart.name}").to_pylist()[0]["n"] if why else 0
-        )
+        lacking = sorted(failed.intersection(sql.tables_of(mart.select)))
+        try:
+            if lacking:
+                raise MartLacking(mart.name, lacking[0])
+            why, note = _why(engine, mart, as_of)
+            if why:
+                _build(engine, mart, as_of, note)
+            yield Built(mart.name, why, _rows(engine, mart) if why else 0)
+        except LakeError as error:
+            failed.add(f"gold.{mart.name}")
+            yield Built(mart.name, "", 0, error)
+
+
+def _rows(engine: Engine, mart: Mart) -> int:
+    return int(engine.ask(f"SELECT COUNT(*) AS n FROM gold.{mart.name}").to_pylist()[0]["n"])
 
 
 def _build(engine: Engine, mart: Mart, as_of: date, note: str) -> None:

@@ -22,8 +22,8 @@ from .errors import (
     LakeUnwritable,
     RootUnfit,
     SettingMissing,
-    in_our_words,
 )
+from .foreign import in_our_words
 from .ledger import Ledger
 from .model import Declarations, Feed
 from .secret import Secrets

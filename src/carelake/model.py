@@ -32,12 +32,54 @@ class Column:
     about: str = ""
 
 
+DIMENSIONS = ("completeness", "validity", "consistency", "uniqueness", "timeliness")
+
+
+@dataclass(frozen=True)
+class Severity:
+    """What becomes of a rule that is broken, and up to which share of rows nothing does."""
+
+    otherwise: Otherwise
+    tolerated: Decimal = Decimal(0)
+
+
 @dataclass(frozen=True)
 class Rule:
     name: str
     must: str  # SQL that is true of a good row. NULL passes: absence is `required`'s job
     because: str
     otherwise: Otherwise
+    dimension: str = "validity"  # one of DIMENSIONS: what of a table's quality it measures
+    tolerated: Decimal = Decimal(0)
+    sources: Mapping[str, Severity] = field(default_factory=dict)  # source system -> another severity there
+
+    def severity(self, source: str) -> Severity:
+        """How grave it is in a source system."""
+        return self.sources.get(source, Severity(self.otherwise, self.tolerated))
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many rows of a source break a rule, of how many. `severity` is today's, whenever they were counted."""
+
+    table: str
+    rule: str
+    source: str
+    dimension: str
+    because: str
+    severity: Severity
+    violating: int
+    rows_seen: int
+
+    @property
+    def share(self) -> Decimal:
+        """The share of rows that break it."""
+        return Decimal(self.violating) / max(self.rows_seen, 1)
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether more rows break it than are tolerated."""
+        return self.violating > self.severity.tolerated * self.rows_seen
 
 
 @dataclass(frozen=True)
@@ -48,8 +90,10 @@ class Table:
     sequence_by: str  # source time: the later of two versions of a key wins
     history: Literal["scd1", "scd2"]
     columns: tuple[Column, ...]
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Rule, ...] = ()  # of one row, judged when it arrives
+    set_rules: tuple[Rule, ...] = ()  # of all rows that stand: see quality.py
     track: tuple[str, ...] = ()  # the columns whose change counts as one; all but the source time, if empty
+    sla: Decimal = Decimal("0.995")  # the share of rows that should be trusted, at least
     tie_breaker: str | None = None  # of two differing rows of one key and time in one load, the greater wins
     z_order: tuple[str, ...] = ()  # the columns that `optimize` lays its rows along
 

@@ -1,4 +1,4 @@
-"""Start here: source -> bronze -> silver -> gold -> release."""
+"""Start here: source -> bronze -> silver -> gold -> check -> release."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 
-from . import bronze, gold, reconcile, release, silver, vault
-from .errors import LakeError, LoginDenied, ReferenceUnavailable, as_ours
+from . import bronze, gate, gold, reconcile, release, silver, standing, vault
+from .errors import LakeError, LoginDenied, ReferenceUnavailable, SetRuleBroken
+from .foreign import as_ours
 from .lake import Lake, opened, vault_of
 from .model import Feed
 from .source import Delivery, Progress, readers
@@ -31,6 +33,7 @@ class Step:
     code: str = ""
     found: str = ""
     exit_code: int = 0
+    holds: tuple[str, ...] = ()  # the tables and marts that may not be released as they are
 
 
 @dataclass
@@ -82,6 +85,7 @@ def run(
             did_step(_refine(lake, minted, did, feeds))
         did_step(_forgotten(lake))
         did_step(_build(lake, did))
+        did_step(_check(lake, did))
         did_step(_reconcile(lake, did))
         did_step(_release(lake, did))
         did_step(_keep(lake, did))
@@ -179,7 +183,7 @@ def _refine(lake: Lake, minted: vault.Vault, did: Run, feeds: Sequence[Feed]) ->
         try:
             refined = silver.refine(at, table, feeds)
         except Exception as error:  # noqa: BLE001 - the other tables go on
-            yield _failed("refine", table.name, as_ours(error))
+            yield replace(_failed("refine", table.name, as_ours(error)), holds=(f"silver.{table.name}",))
             continue
         held = f"{refined.quarantined:,} quarantined: {_counts(refined.reasons)}" if refined.reasons else ""
         flagged = f"only flagged: {_counts(refined.flagged)}" if refined.flagged else ""
@@ -197,55 +201,104 @@ def _build(lake: Lake, did: Run) -> Iterator[Step]:
     try:
         gold.lay_out_references(lake.engine, lake.declared)
         for built in gold.build(lake.engine, lake.declared, did.as_of):
-            yield Step("build", built.mart, "done" if built.why else "unchanged", built.rows, found=built.why)
+            if built.error:
+                yield replace(_failed("build", built.mart, built.error), holds=(f"gold.{built.mart}",))
+            else:
+                yield Step("build", built.mart, "done" if built.why else "unchanged", built.rows, found=built.why)
     except LakeError as error:
-        yield _failed("build", "gold", error)
+        yield replace(_failed("build", "gold", error), holds=_everything(lake))
+
+
+def _check(lake: Lake, did: Run) -> Iterator[Step]:
+    """Count what breaks the rules among all that stands, and say what stops the release."""
+    try:
+        for table in standing.count(lake.engine, lake.declared, did.as_of, did.run_id, did.started):
+            yield Step("check", table, "done")
+        counts = standing.latest(lake.engine, lake.declared)
+    except LakeError as error:
+        yield replace(_failed("check", "rules", error), holds=_everything(lake))
+        return
+    for one in gate.stopped(lake.declared, counts):
+        stop = SetRuleBroken(one.table, one.rule, one.because, one.source, one.violating, one.rows_seen)
+        step = _failed("check", f"{one.table}.{one.rule}", stop, one.violating)
+        yield replace(step, holds=(f"silver.{one.table}",))
 
 
 def _reconcile(lake: Lake, did: Run) -> Iterator[Step]:
     """Compare what must agree. Not while a table or mart stands behind the others: they would disagree for that."""
-    if _broken(did, "refine", "build"):
+    if any(step.step in {"refine", "build"} and step.outcome == "failed" for step in did.steps):
         return
     try:
         results = reconcile.judge(lake, did.run_id, did.as_of, did.started)
     except LakeError as error:
-        yield _failed("reconcile", "reconciliations", error)
+        yield replace(_failed("reconcile", "reconciliations", error), holds=_everything(lake))
         return
-    for result in (result for result in results if result.verdict in {"failed", "warned"}):
-        name = f"{result.of.name} {result.part}".strip()
-        code, exit_code = (reconcile.CODE, reconcile.EXIT_CODE) if result.verdict == "failed" else ("", 0)
-        is_told = result.is_new or result.verdict == "failed"  # what is only warned of is said once
-        outcome = result.verdict if is_told else "unchanged"
-        yield Step("reconcile", name, outcome, len(result.rows), code=code, found=result.found, exit_code=exit_code)
+    yield from (_reconciled(lake, result) for result in results if result.verdict in {"failed", "warned"})
     verdicts = Counter(result.verdict for result in results)
     found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in reconcile.VERDICTS if verdicts[verdict])
     outcome = "done" if any(result.is_new for result in results) else "unchanged"
     yield Step("reconcile", "reconciliations", outcome, sum(len(result.rows) for result in results), found=found)
 
 
-def _broken(did: Run, *steps: str) -> list[str]:
-    """The names of those of the steps that failed."""
-    return [step.name for step in did.steps if step.step in steps and step.outcome == "failed"]
+def _reconciled(lake: Lake, result: reconcile.Result) -> Step:
+    """What is only warned of is said once; what fails, as long as it does."""
+    name, rows = f"{result.of.name} {result.part}".strip(), len(result.rows)
+    if result.verdict == "warned":
+        return Step("reconcile", name, "warned" if result.is_new else "unchanged", rows, found=result.found)
+    holds = tuple(gate.relations(lake.declared, result.reads)) or _everything(lake)
+    return Step("reconcile", name, "failed", rows, 0, reconcile.CODE, result.found, reconcile.EXIT_CODE, holds)
+
+
+def _everything(lake: Lake) -> tuple[str, ...]:
+    tables, marts = lake.declared.tables, lake.declared.marts
+    return (*(f"silver.{table}" for table in tables), *(f"gold.{mart}" for mart in marts))
 
 
 def _release(lake: Lake, did: Run) -> Iterator[Step]:
-    if broken := _broken(did, "refine", "build", "reconcile"):
-        found = f"held: {', '.join(broken)} failed, and tables that share keys advance together or not at all"
-        yield Step("release", "release", "failed", found=found, exit_code=30)
-        return
-    names = [*vault.TABLES, *(f"quarantine.{table}" for table in lake.declared.tables)]
-    names += [f"restricted.{table}_history" for table in lake.declared.tables]
-    names += [f"silver.{table}_versions" for table in lake.declared.tables]
-    names += [f"gold.{mart}" for mart in lake.declared.marts]
-    names += [f"reference.{name}" for name in (*lake.declared.references, "setting")]
+    causes = {relation: f"{step.step} {step.name}" for step in did.steps for relation in step.holds}
+    held = _held(lake, gate.held(lake.declared, causes))
     try:
-        published = release.publish(lake.engine, names, did.as_of, did.run_id, did.started)
+        published = release.publish(lake.engine, _releasable(lake), did.as_of, did.run_id, did.started, held)
+        latest = release.latest(lake.engine)
     except LakeError as error:
         yield _failed("release", "release", error)
         return
     did.released = published.id if published else None
     found = f"release {published.id}" if published else "the latest release says the same"
-    yield Step("release", "release", "done" if published else "unchanged", found=found)
+    if latest and latest.kind == "rollback":
+        yield Step("release", "release", "warned", found=f"{ROLLED_BACK.format(latest.id)}", exit_code=WARNED)
+    elif held.causes:
+        found = f"{found if published else 'nothing is released'}; {_told(held)}"
+        yield Step("release", "release", "failed", found=found, exit_code=30)
+    else:
+        yield Step("release", "release", "done" if published else "unchanged", found=found)
+
+
+ROLLED_BACK = "held: release {} is a rollback. `carelake release resume` lets the next run release again."
+
+
+def _held(lake: Lake, causes: Mapping[str, str]) -> release.Held:
+    filled = {relation.removeprefix("silver.") for relation in causes if relation.startswith("silver.")}
+    return release.Held(
+        causes=causes,
+        tables=frozenset(chain.from_iterable(map(gate.tables_of, causes))),
+        feeds=frozenset(f"{feed.source}.{feed.name}" for feed in lake.declared.feeds if feed.fills in filled),
+    )
+
+
+def _told(held: release.Held) -> str:
+    """What is kept back, and why."""
+    why = "; ".join(dict.fromkeys(held.causes.values()))
+    tables = ", ".join(name for name in held.causes if name.startswith("silver."))
+    marts = sum(name.startswith("gold.") for name in held.causes)
+    return f"held: {why} failed, and tables that share keys advance together or not at all: {tables}, {marts} marts."
+
+
+def _releasable(lake: Lake) -> list[str]:
+    """Every stored table that a release names."""
+    tables = chain.from_iterable(gate.tables_of(f"silver.{table}") for table in lake.declared.tables)
+    marts = (f"gold.{mart}" for mart in lake.declared.marts)
+    return [*vault.TABLES, *tables, *marts, *(f"reference.{name}" for name in (*lake.declared.references, "setting"))]
 
 
 def _keep(lake: Lake, did: Run) -> Iterator[Step]:

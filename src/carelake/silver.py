@@ -20,7 +20,7 @@ from . import bronze, culprit, plan, quality, timeline
 from .engine import Engine
 from .errors import EngineFailed, RuleBroken
 from .ledger import Ledger, Load
-from .model import Declarations, Feed, Policy, Table
+from .model import Declarations, Feed, Policy, Rule, Table
 from .vault import Vault
 
 ROWS_A_PASS = 2_000_000  # of pending loads, so that memory does not grow with the first load
@@ -28,8 +28,9 @@ REVISED_SHARE, REVISED_ROWS = 0.125, 10_000  # revised versions among all: beyon
 RESULTS = {
     "run_id": "TEXT", "table_name": "TEXT", "rule": "TEXT", "otherwise": "TEXT", "source_system": "TEXT",
     "violating": "BIGINT", "rows_seen": "BIGINT", "load_from": "BIGINT", "load_to": "BIGINT",
-    "judged_at": "TIMESTAMPTZ",
+    "judged_at": "TIMESTAMPTZ", "scope": "TEXT", "state": "TEXT",
 }  # fmt: skip
+OF_LOADS, OF_TABLE = "load", "table"  # the scope of a result: what loads brought, or all that stands
 
 REFUSED = "refused"  # repetitions, and what lost against a tie-breaker or a later version, when they arrived
 SETTLED = "settled"  # versions that a later one stood for, left out when all were written anew
@@ -173,18 +174,23 @@ def _stop(at: Refinery, table: Table, loads: Sequence[Load]) -> None:
     """Raises `RuleBroken` if what the sources told last of some key breaks a rule that stops. A row that was mended
     since stops nothing: it is held back, as one that breaks a `quarantine` rule is.
     """
-    rules = [rule for rule in quality.rules_of(table) if rule.otherwise == "stop"]
+    rules = [rule for rule in quality.rules_of(table) if quality.broken([rule], "stop")]
     if not rules or not loads:
         return
     rows = _show(at, table, loads)
     for asked in (rows, plan.told_last(table, rows)):  # the second costs more, and is asked only if it matters
-        tallies = at.engine.ask(quality.tally(table, plan.there(asked), plan.LOAD)).to_pylist()
-        broken = {rule: sum(tally[rule.name] for tally in tallies) for rule in rules}
-        if not any(broken.values()):
+        tallies = at.engine.ask(quality.tally(table, plan.there(asked), "source_system")).to_pylist()
+        stopped = [(rule, tally) for tally in tallies for rule in rules if _stops(rule, tally)]
+        if not stopped:
             return
-    rule = next(rule for rule, count in broken.items() if count)
-    seen = sum(tally["rows_seen"] for tally in tallies)
-    raise RuleBroken(table.name, rule.name, rule.because, broken[rule], seen)
+    rule, tally = stopped[0]
+    raise RuleBroken(table.name, rule.name, rule.because, tally[rule.name], tally["rows_seen"])
+
+
+def _stops(rule: Rule, tally: Mapping[str, Any]) -> bool:
+    """Whether more rows of a source break a rule than it tolerates there."""
+    severity = rule.severity(tally["source_system"])
+    return severity.otherwise == "stop" and tally[rule.name] > severity.tolerated * tally["rows_seen"]
 
 
 def _refine(at: Refinery, table: Table, loads: Sequence[Load]) -> Refined:
@@ -233,7 +239,7 @@ def _day_after(load: Load) -> datetime:
 def _judge(at: Refinery, table: Table, rows: str, loads: Sequence[Load]) -> dict[str, int]:
     """Count what breaks each rule, and keep the counts; 0 means that no row does. Those of `warn` rules come back."""
     tallies = at.engine.ask(quality.tally(table, plan.there(rows), f"source_system, {plan.LOAD}")).to_pylist()
-    warn = [rule.name for rule in table.rules if rule.otherwise == "warn"]
+    warn = [rule.name for rule in quality.rules_of(table) if quality.broken([rule], "warn")]
     flagged = {name: count for name in warn if (count := sum(tally[name] for tally in tallies))}
     unseen = _unseen(at, "audit.rule_results", table, loads)
     if results := _results(at, table, [tally for tally in tallies if tally[plan.LOAD] in {one.id for one in unseen}]):
@@ -255,13 +261,15 @@ def _results(at: Refinery, table: Table, tallies: Sequence[Mapping[str, Any]]) -
             "run_id": at.run_id,
             "table_name": table.name,
             "rule": rule.name,
-            "otherwise": rule.otherwise,
+            "otherwise": rule.severity(system).otherwise,
             "source_system": system,
             "violating": sum(tally[rule.name] for tally in mine),
             "rows_seen": sum(tally["rows_seen"] for tally in mine),
             "load_from": min(loads),
             "load_to": max(loads),
             "judged_at": at.now,
+            "scope": OF_LOADS,
+            "state": "",
         }
         for system, mine in systems.items()
         for rule in quality.counted(table)

@@ -100,6 +100,9 @@ _QUERIES: tuple[type[exp.Expr], ...] = (
     exp.Alias, exp.CTE, exp.Distinct, exp.From, exp.Group, exp.Having, exp.Join, exp.Order, exp.Ordered, exp.Select,
     exp.Star, exp.Table, exp.TableAlias, exp.Union, exp.Where, exp.Window, exp.With, *_OF_MANY_ROWS,
 )
+_RULE: tuple[type[exp.Expr], ...] = (
+    *_VALUES, exp.Order, exp.Ordered, exp.Star, exp.Subquery, exp.Window, *_OF_MANY_ROWS,
+)
 # fmt: on
 
 
@@ -126,6 +129,11 @@ def refused_in_expression(expression: str) -> list[tuple[str, str]]:
     """The same for a rule or a mapping: one value of one row, so no table, no second SELECT and no sum."""
     # Read in both ways, so that neither `a) + (b` nor a comment can change the SQL it is put into.
     return _refused(expression, _VALUES) or _refused(f"({expression})", _VALUES)
+
+
+def refused_in_rule(must: str) -> list[tuple[str, str]]:
+    """The same for a rule, which may look further: by a window, or by IN (SELECT ...)."""
+    return _refused(must, _RULE) or _refused(f"({must})", _RULE)
 
 
 def columns_of(select: str) -> list[str]:
@@ -176,8 +184,17 @@ def _refused(sql: str, allowed: tuple[type[exp.Expr], ...]) -> list[tuple[str, s
         return [(UNREADABLE, "one that DuckDB understands, with every bracket and quote closed")]
     if exp.Select in allowed and not isinstance(tree, exp.Query):
         return [(_name(tree), ANY)]
-    found = {_name(node): node for node in tree.walk() if not _is_allowed(node, allowed)}
+    found = {_name(node): node for node in tree.walk() if not _is_allowed(node, _there(node, allowed))}
     return [(name, INSTEAD.get(name) or FUNCTIONS.get(type(node)) or ANY) for name, node in found.items()]
+
+
+def _there(node: exp.Expr, allowed: tuple[type[exp.Expr], ...]) -> tuple[type[exp.Expr], ...]:
+    """What is allowed where a node stands: more within IN (SELECT ...), and a sum over rows only in a window."""
+    if allowed is not _RULE:
+        return allowed
+    if node.find_ancestor(exp.Subquery):
+        return _VALUES + _QUERIES
+    return allowed if isinstance(node.parent, exp.Window) or not isinstance(node, _OF_MANY_ROWS) else _VALUES
 
 
 def _is_allowed(node: exp.Expr, allowed: tuple[type[exp.Expr], ...]) -> bool:
@@ -204,6 +221,7 @@ _ONLY: dict[type[exp.Expr], Callable[[Any], bool]] = {
     exp.Star: lambda node: isinstance(node.parent, exp.Count),
     exp.StrToTime: lambda node: _is_format(node.args["format"]),
     exp.Sub: lambda node: _is_digits(node.right) or (_is_number(node.left) and _is_number(node.right)),
+    exp.Subquery: lambda node: isinstance(node.parent, exp.In) and not node.alias,
     exp.Table: lambda node: all(re.fullmatch(r"\w+", part.name) for part in node.parts),  # no FROM 'file.csv'
     exp.Trim: lambda node: not node.args.get("position") and not node.expression,
     exp.TryCast: lambda node: not _is_cast(node, "DATE", "TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMPTZ") and _is_type(node),

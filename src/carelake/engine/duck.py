@@ -13,7 +13,8 @@ from deltalake import DeltaTable, Field, Schema, write_deltalake
 from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
-from ..errors import LakeDamaged, in_our_words
+from ..errors import LakeDamaged
+from ..foreign import in_our_words
 from . import Layout
 from .duck_files import flaws, is_begun, layout, log_of, strays, unneeded
 from .duck_view import GONE, NUMBER, REVISION, all_of, files_of, parquet, quoted, view_of

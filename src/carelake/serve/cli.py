@@ -15,8 +15,9 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import LakeFull, as_ours, is_no_space
-from . import cli_upkeep
+from ..errors import LakeFull
+from ..foreign import as_ours, is_no_space
+from . import cli_quality, cli_upkeep
 from .options import DAY, AsOf, Json, State, now
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(cli_quality.app)
 
 
 app.add_typer(cli_upkeep.app)

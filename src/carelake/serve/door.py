@@ -25,7 +25,8 @@ from .. import changes, declare, plan, timeline
 from ..engine.duck import SESSION
 from ..engine.duck_view import files_of, view_of
 from ..engine.duck_write import exists
-from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed, QuestionRefused, choose, is_no_space
+from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed, QuestionRefused, choose
+from ..foreign import is_no_space
 from ..lake import ZONES, root
 from ..model import Declarations, Table
 
@@ -200,7 +201,10 @@ class _Shown:
             for name in (table.name, f"{table.name}_history", f"{table.name}_all")
         }
         self.bronze = {feed.relation: feed for feed in self.declared.feeds}
-        self.released, self.loads = self._released()
+        latest = self._latest()
+        self.released: Mapping[str, int] = json.loads(latest["tables"]) if latest else {}
+        self.loads = latest["loads"] if latest else 0
+        self.held_loads: Mapping[str, int] = json.loads(latest.get("held_loads") or "{}") if latest else {}
 
     def names(self) -> list[str]:
         stored = [name for name in self.released if name.partition(".")[0] in SHOWN_AS_STORED]
@@ -260,7 +264,8 @@ class _Shown:
     def _bronze(self, name: str) -> str:
         feed = self.bronze[name.removesuffix("_rejected")]
         rejected = name.endswith("_rejected") and name not in self.bronze
-        where = f"data_source = '{feed.source}' AND feed = '{feed.name}' AND id <= {self.loads}"
+        last = self.held_loads.get(f"{feed.source}.{feed.name}", 2**62)
+        where = f"data_source = '{feed.source}' AND feed = '{feed.name}' AND id <= {self.loads} AND sequence <= {last}"
         rows = self._query(f"SELECT folder, parts FROM ({self._stored('audit.load_logs', None)}) WHERE {where}")
         base = root(self.project, self.declared, "originals") / "bronze"
         parts = [
@@ -277,12 +282,12 @@ class _Shown:
         listed = ", ".join(exp.Literal.string(path).sql("duckdb") for path in found)
         return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
-    def _released(self) -> tuple[Mapping[str, int], int]:
+    def _latest(self) -> dict[str, Any] | None:
+        """The row of the latest release; None before the first."""
         if not exists(self._root("audit") / "audit/releases"):
-            return {}, 0
+            return None
         releases = view_of(self._delta("audit.releases", None))
-        rows = self._query(f"SELECT tables, loads FROM ({releases}) ORDER BY id DESC LIMIT 1")
-        return (json.loads(rows[0]["tables"]), rows[0]["loads"]) if rows else ({}, 0)
+        return next(iter(self._query(f"SELECT * FROM ({releases}) ORDER BY id DESC LIMIT 1")), None)
 
     def _query(self, select: str) -> list[dict[str, Any]]:
         with duckdb.connect() as db, _undamaged("audit"):

@@ -33,7 +33,7 @@ QUIET = {  # what would be done to a thing that only waits for others -> how tha
     "build if its inputs change": "Built if its inputs change",
 }
 WIDE = 160  # columns, where the output is no terminal
-NUMBERS = {"loads", "rows", "seconds", "current", "versions", "quarantined"}
+NUMBERS = {"loads", "rows", "seconds", "current", "versions", "quarantined", "trusted", "broken", "of", "overall"}
 ENDLESS = 1_000_000  # columns, to measure how wide a table would like to be
 CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\ufffd")  # they could steer the terminal
 SHOWN = 50  # rows of an answer that is shown as a table
@@ -59,14 +59,14 @@ def progress(*, quiet: bool) -> Iterator[Callable[[Step], None]]:
 
 def run(did: Run) -> None:
     """What a run did; what went wrong, once per cause; and in a few words what it had nothing to do for."""
-    table = _table("step", "name", "rows", "seconds", "found")
+    drawn = table("step", "name", "rows", "seconds", "found")
     for step in did.steps:
         if step.outcome == "done" or (step.outcome == "warned" and step.rows):
             found = step.found if step.outcome == "done" else "with warnings: see below"
-            table.add_row(step.step, step.name, f"{step.rows:,}", f"{step.seconds:.2f}", escape(found))
+            drawn.add_row(step.step, step.name, f"{step.rows:,}", f"{step.seconds:.2f}", escape(found))
     out = console()
-    if table.row_count:
-        out.print(table, "")
+    if drawn.row_count:
+        out.print(drawn, "")
     troubles(did.steps)
     idle = [(step.found, step.name) for step in did.steps if step.outcome == "inactive"]
     moved = {(step.step, step.name) for step in did.steps if step.outcome != "unchanged"}
@@ -105,13 +105,13 @@ def _grouped(pairs: Iterable[tuple[Key, str]]) -> dict[Key, list[str]]:
 
 def plan(steps: Sequence[Foreseen]) -> None:
     """What would run, in a row for each reason; below, what would not, or only if something comes of the rest."""
-    table = _table("step", "would", "why", "name")
+    drawn = table("step", "would", "why", "name")
     loud = [((step.step, step.would, step.why), step.name) for step in steps if step.would not in QUIET]
     for (step, would, why), names in _grouped(loud).items():
-        table.add_row(step, would, escape(why), ", ".join(names))
+        drawn.add_row(step, would, escape(why), ", ".join(names))
     out = console()
-    if table.row_count:
-        out.print(table, "")
+    if drawn.row_count:
+        out.print(drawn, "")
     skipped = [(f"Skipped ({one.why})", one.name) for one in steps if one.would == "skip"]
     later = [(QUIET[one.would], one.name) for one in steps if one.would in QUIET and one.would != "skip"]
     for what, names in _grouped([*later, *skipped]).items():
@@ -123,16 +123,16 @@ def status(told: Mapping[str, Any]) -> None:
     out = console()
     release, last = told["release"], told["last_run"]
     out.print(
-        f"Release {release['id']}, as of {release['as_of']}, of {_shown(release['released_at'])}."
+        f"Release {release['id']}, as of {release['as_of']}, of {shown(release['released_at'])}."
         if release
         else "Nothing is released yet: run `carelake run`."
     )
     for title, rows in (("Feeds", told["feeds"]), ("Tables", told["tables"])):
         if rows:
-            table = _table(*rows[0], title=title)
+            drawn = table(*rows[0], title=title)
             for row in rows:
-                table.add_row(*(escape(_shown(value)) for value in row.values()))
-            out.print("", table)
+                drawn.add_row(*(escape(shown(value)) for value in row.values()))
+            out.print("", drawn)
     if last:
         bad = [Step(row["step"], row["name"], row["outcome"], found=row["found"]) for row in last["steps"]]
         out.print(f"\nLast run: {last['run_id']}, as of {last['as_of']}: {last['rows']:,} rows landed.")
@@ -169,12 +169,12 @@ def grid(batches: pa.RecordBatchReader) -> None:
 def draw(names: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
     """Rows under the names of their columns, or each row by itself where they would not fit side by side."""
     out = console()
-    table = _table(*names, title=title)
+    drawn = table(*names, title=title)
     rows = [[cell.translate(CONTROLS) for cell in row] for row in rows]
     for row in rows:
-        table.add_row(*map(escape, row))
-    if out.measure(table, options=out.options.update(width=ENDLESS)).maximum <= out.width:
-        out.print(table)
+        drawn.add_row(*map(escape, row))
+    if out.measure(drawn, options=out.options.update(width=ENDLESS)).maximum <= out.width:
+        out.print(drawn)
         return
     if title:
         out.print(f"[bold]{escape(title)}[/]")
@@ -219,22 +219,23 @@ def differences(found: Sequence[Difference], taken: Sequence[str] | None) -> Non
 def migration(changes: Iterable[Change], dry_run: bool) -> None:
     """What migrating did, or would do."""
     out = console()
-    table = _table("table", "column", "change", "what next")
+    drawn = table("table", "column", "change", "what next")
     for change in changes:
-        table.add_row(change.table, change.column, change.change, change.fix)
-    out.print(table if table.row_count else "The lake is as the declarations want it.")
-    if dry_run and table.row_count:
+        drawn.add_row(change.table, change.column, change.change, change.fix)
+    out.print(drawn if drawn.row_count else "The lake is as the declarations want it.")
+    if dry_run and drawn.row_count:
         out.print("Nothing was changed: this was a dry run.")
 
 
-def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+def table(*columns: str, title: str | None = None) -> Table:
+    """A table to fill and to print; numbers stand at the right."""
+    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, justify="right" if name in NUMBERS else "left")
-    return table
+        drawn.add_column(name, justify="right" if name in NUMBERS else "left")
+    return drawn
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value of a status, as briefly as it can be said."""
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ..errors import EngineFailed, LakeDamaged, in_our_words
+from ..errors import EngineFailed, LakeDamaged
+from ..foreign import in_our_words
 from ..lake import Lake, still
 from . import needs
 

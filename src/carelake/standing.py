@@ -1,0 +1,124 @@
+"""What stands -> how many rows of it break each rule: counted whenever a table or its rules have changed, and kept.
+
+The counts are kept with the number of rows they are of, so that another threshold is judged without counting again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from . import quality, sql
+from .engine import Engine
+from .gold import state as state_of
+from .model import Count, Declarations, Rule, Table
+from .silver import OF_TABLE
+
+TABLE = "audit.rule_results"
+_CHECKS = f"SELECT table_name, judged_at FROM {TABLE} WHERE scope = '{OF_TABLE}' GROUP BY table_name, judged_at"
+_PLACE = "ROW_NUMBER() OVER (PARTITION BY table_name ORDER BY judged_at DESC)"
+_OF_CHECK = f"""SELECT result.* FROM {TABLE} AS result
+INNER JOIN (SELECT table_name, judged_at, {_PLACE} AS place FROM ({_CHECKS}) AS checks) AS placed
+    ON placed.table_name = result.table_name AND placed.judged_at = result.judged_at AND placed.place = {{place}}
+WHERE result.scope = '{OF_TABLE}'
+ORDER BY result.table_name, result.rule, result.source_system"""
+_SCHEMA = pa.schema(
+    {
+        **dict.fromkeys(("run_id", "table_name", "rule", "otherwise", "source_system", "scope", "state"), pa.string()),
+        **dict.fromkeys(("violating", "rows_seen"), pa.int64()),
+        "judged_at": pa.timestamp("us", "UTC"),
+    }
+)
+
+
+def count(engine: Engine, declared: Declarations, as_of: date, run_id: str, now: datetime) -> Iterator[str]:
+    """Count every table anew that has changed since it was counted last, or whose rules have; the names of those.
+
+    Raises `EngineFailed`.
+    """
+    known = {row["table_name"]: row["state"] for row in engine.ask(_OF_CHECK.format(place=1)).to_pylist()}
+    for table in declared.tables.values():
+        select = quality.standing(table)
+        state = _state(engine, table, select, as_of)
+        if known.get(table.name) != state:
+            rows = list(_results(table, _combinations(engine, select, as_of)))
+            stamp = {"run_id": run_id, "judged_at": now, "scope": OF_TABLE, "state": state}
+            engine.lend("result", pa.Table.from_pylist([row | stamp for row in rows], _SCHEMA))
+            engine.append(TABLE, "SELECT * FROM result")
+            engine.let_go("result")
+            yield table.name
+
+
+def _state(engine: Engine, table: Table, select: str, as_of: date) -> str:
+    """What tells whether a count would come out as the last one did."""
+    inputs = {name: state_of(engine, name) for name in sql.tables_of(select)}
+    rules = [rule.name for rule in quality.counted(table)]
+    told = json.dumps([inputs, select, rules, as_of.isoformat() if "$as_of" in select else ""])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _combinations(engine: Engine, select: str, as_of: date) -> list[dict[str, Any]]:
+    return list(engine.ask(select, as_of).to_pylist())
+
+
+def _results(table: Table, combinations: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A row per source and rule, also where none breaks it; and one of what is held back."""
+    broken: dict[str, Counter[str]] = {row["source_system"]: Counter() for row in combinations}
+    seen = Counter[str]()
+    for row in combinations:
+        told = ";".join(filter(None, (row["flags"], row["quarantine_reasons"], row["found"])))
+        names = {*filter(None, told.split(";")), *([quality.HELD_BACK] if row["quarantine_reasons"] else [])}
+        broken[row["source_system"]].update(dict.fromkeys(names, row["n"]))
+        seen[row["source_system"]] += row["n"]
+    rules = {rule.name: rule for rule in (*quality.counted(table), *quality.set_rules_of(table))}
+    if not broken:  # it is empty, and that is known too
+        yield {"table_name": table.name, "rule": quality.HELD_BACK, "otherwise": "", "violating": 0, "rows_seen": 0}
+    for source, counts in broken.items():
+        for name in (quality.HELD_BACK, *rules, *sorted(counts.keys() - rules.keys() - {quality.HELD_BACK})):
+            yield {
+                "table_name": table.name,
+                "rule": name,
+                "otherwise": rules[name].severity(source).otherwise if name in rules else "quarantine",
+                "source_system": source,
+                "violating": counts[name],
+                "rows_seen": seen[source],
+            }
+
+
+def latest(engine: Engine, declared: Declarations) -> list[Count]:
+    """What was counted last of each table that is declared, judged by today's rules."""
+    return _told(engine, declared, 1)
+
+
+def before(engine: Engine, declared: Declarations) -> list[Count]:
+    """What was counted the time before, judged by today's rules."""
+    return _told(engine, declared, 2)
+
+
+def _told(engine: Engine, declared: Declarations, place: int) -> list[Count]:
+    is_there = "scope" in engine.columns(TABLE)
+    rows = engine.ask(_OF_CHECK.format(place=place)).to_pylist() if is_there else []
+    known = (row for row in rows if row["rows_seen"] and row["table_name"] in declared.tables)
+    return [counted(declared.tables[row["table_name"]], row) for row in known]
+
+
+def counted(table: Table, row: Mapping[str, Any]) -> Count:
+    """One row of `audit.rule_results`, judged by today's rules. One that is declared no more is as grave as it was."""
+    rules = {rule.name: rule for rule in (*quality.counted(table), *quality.set_rules_of(table))}
+    known = rules.get(row["rule"], Rule(row["rule"], "", "", row["otherwise"]))
+    return Count(
+        table=table.name,
+        rule=row["rule"],
+        source=row["source_system"] or "",
+        dimension=known.dimension,
+        because=known.because,
+        severity=known.severity(row["source_system"] or ""),
+        violating=row["violating"],
+        rows_seen=row["rows_seen"],
+    )
