@@ -3,21 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from . import silver
 from .engine import Engine
+from .landed import since_whole
 from .ledger import TABLE
 from .plan import LOAD, REVISION
 
 Figures = list[tuple[str, Decimal, Decimal]]  # item, what is expected, what is found
+WEEKS, ENOUGH = 8, 4  # that are looked back, and of those that there must be
+LATE = timedelta(minutes=5)  # a scheduled run begins some seconds earlier or later
 
 
 def loads(engine: Engine) -> list[Mapping[str, Any]]:
     """Every load of the lake, as far as figures are told of it."""
-    names = "id, data_source, feed, sequence, numberofrowscopied"
-    return list(engine.ask(f"SELECT {names} FROM {TABLE} ORDER BY id").to_pylist())
+    names = "id, data_source, feed, sequence, load_type, part_of, numberofrowscopied, extracted_at"
+    told = "rows_told, rows_read, summed, sum_told, sum_read"
+    return list(engine.ask(f"SELECT {names}, {told} FROM {TABLE} ORDER BY id").to_pylist())
+
+
+def arrived(name: str, mine: Sequence[Mapping[str, Any]]) -> Figures:
+    """What a source counted, and what was counted where it landed, since its last whole extraction. `mine` are all the
+    loads of the feed `name`.
+    """
+    recent = since_whole(mine)
+    counted = [load for load in recent if load["rows_told"] is not None]
+    added = [load for load in recent if load["sum_told"] is not None]
+    figures = [(f"rows of {name}", _total(counted, "rows_told"), _total(counted, "rows_read"))] if counted else []
+    if added:
+        what = f"{added[-1]['summed']} of {name}"
+        figures.append((what, _total(added, "sum_told"), _total(added, "sum_read")))
+    return figures
+
+
+def _total(rows: Sequence[Mapping[str, Any]], column: str) -> Decimal:
+    return sum((Decimal(load[column]) for load in rows), Decimal(0))
+
+
+def usual(name: str, mine: Sequence[Mapping[str, Any]], now: datetime) -> Figures:
+    """The rows that a feed has landed on the day of `now` so far, and what it usually has by then: the mean of that
+    weekday in the last weeks. None before there are enough of them. What its first day brought is not usual.
+    """
+    begun = min((load["extracted_at"].date() for load in mine), default=now.date())
+    days = [now - timedelta(weeks=week) for week in range(1, WEEKS + 1)]
+    days = [day for day in days if day.date() > begun]
+    if len(days) < ENOUGH:
+        return []
+    before = sum(_by_then(mine, day, day + LATE) for day in days)
+    mean = (Decimal(before) / len(days)).quantize(Decimal("0.01"))
+    return [(f"rows of {name}", mean, Decimal(_by_then(mine, now, now)))]
+
+
+def _by_then(mine: Sequence[Mapping[str, Any]], day: datetime, until: datetime) -> int:
+    """Rows that were landed on a day, and not after a moment."""
+    landed = (load for load in mine if load["extracted_at"].date() == day.date() and load["extracted_at"] <= until)
+    return sum(load["numberofrowscopied"] for load in landed)
 
 
 def refined(engine: Engine, table: str, fed: Sequence[tuple[str, str]], landed: Sequence[Mapping[str, Any]]) -> Figures:

@@ -23,6 +23,7 @@ from sqlglot import exp
 from .engine import Engine
 from .errors import EngineFailed, LakeDamaged, SourceColumnMissing, SourceNameTaken
 from .foreign import in_our_words
+from .landed import Counted, counted
 from .ledger import RANGE, TABLE, Ledger, Load
 from .model import Feed
 from .plan import DELETED, SEQUENCE, fingerprint
@@ -58,7 +59,7 @@ def land(to: Landing, feed: Feed, delivery: Delivery, progress: Progress) -> Loa
     shutil.rmtree(work, ignore_errors=True)
     try:
         counts = _write(to, feed, delivery, sequence, work)
-        if not counts.landed and not counts.rejected and not _moves(delivery, progress):
+        if not counts.landed and not counts.rejected and not _moves(delivery, progress, counts.told):
             delivery.committed()
             return None
         load = _load(to, feed, delivery, sequence, folder, work, counts)
@@ -78,15 +79,6 @@ def files(root: Path, loads: Sequence[Load]) -> list[Path]:
         if _bytes(root, load) != load.bytes:
             raise _damaged(load, "are not there, or broke off")
     return [root / load.folder / name for load in loads for name in load.parts]
-
-
-def standing(feed: Feed, landed: str) -> str:
-    """The rows that a feed holds now, of the relation that shows all it ever landed; all of them, without a key."""
-    if not feed.key:
-        return f"SELECT * FROM {landed}"
-    key = _listed(map(quoted, feed.key))
-    last = f"SELECT *, RANK() OVER (PARTITION BY {key} ORDER BY {SEQUENCE} DESC) AS {LAST} FROM {landed}"
-    return f"SELECT * FROM ({last}) AS told WHERE {LAST} = 1 AND NOT {DELETED}"
 
 
 def proven(root: Path, loads: Sequence[Load]) -> list[Path]:
@@ -141,6 +133,7 @@ def nobodys(root: Path, known: Sequence[Path]) -> set[Path]:
 
 @dataclass(frozen=True)
 class _Counts:
+    told: Counted
     read: int
     landed: int
     deleted: int
@@ -154,6 +147,7 @@ def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Pat
     loads = to.ledger.loads(feed)
     prior = files(to.root, loads)
     read, deleted = _count(staged), 0
+    told = counted(to.engine, delivery, read, staged)
     if prior and (read or delivery.whole):
         try:
             staged = _kept(to.engine, staged, prior, key, delivery, sequence, work)
@@ -164,7 +158,7 @@ def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Pat
         deleted = _tombstones(staged)
     if delivery.rejects:
         _keep_rejects(delivery, work)
-    return _Counts(read, _count(staged), deleted, len(delivery.rejects))
+    return _Counts(told, read, _count(staged), deleted, len(delivery.rejects))
 
 
 def _staged(engine: Engine, delivery: Delivery, sequence: int, work: Path) -> list[Path]:
@@ -313,8 +307,10 @@ def _key(feed: Feed, schema: pa.Schema) -> list[str]:
     return [quoted(spelled[name.lower()]) for name in feed.key] or [HASH]
 
 
-def _moves(delivery: Delivery, progress: Progress) -> bool:
+def _moves(delivery: Delivery, progress: Progress, told: Counted) -> bool:
     """Whether the ledger has something to remember of a delivery that brought no rows."""
+    if told.agrees != progress.agrees and (delivery.whole or not told.agrees):
+        return True
     news = delivery.content is not None and delivery.content not in progress.contents
     return news or delivery.part_of is not None or delivery.watermark_to != progress.watermark
 
@@ -340,6 +336,7 @@ def _load(
         rows_read=counts.read,
         rows_deleted=counts.deleted,
         rows_rejected=counts.rejected,
+        told=counts.told,
         bytes=sum(path.stat().st_size for path in parts),
         watermark_from=delivery.watermark_from,
         watermark_to=delivery.watermark_to,

@@ -88,7 +88,7 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
         place=_place(lake),
         policy=_policy(_merged(pages.policy, pages.project_policy).plain()),
         tables=tables,
-        feeds=load_config.applied((_with_key(feed, tables) for feed in feeds), configured(project)),
+        feeds=load_config.applied((_with_sums(_with_key(f, tables), tables) for f in feeds), configured(project)),
         marts={page.stem: _mart(page.plain(), str(select.says["select"])) for page, select in pages.marts},
         references={name: _reference(path) for name, path in pages.references.items()},
         settings=dict(_settings(lake, pages)),
@@ -372,6 +372,13 @@ def _with_key(feed: Feed, tables: Mapping[str, Table]) -> Feed:
         return feed
     mapped = (feed.columns[name] for name in tables[feed.fills].key if name != "source_system")
     return replace(feed, key=tuple(name for name in map(check.bare_column, mapped) if name))
+
+
+def _with_sums(feed: Feed, tables: Mapping[str, Table]) -> Feed:
+    """A feed, with those of its columns that become amounts as they stand."""
+    money = [c.name for c in tables[feed.fills].columns if c.type == "money"] if feed.fills else []
+    bare = (check.bare_column(feed.columns[name]) for name in money if name in feed.columns)
+    return replace(feed, sums=tuple(dict.fromkeys(name for name in bare if name)))
 
 
 def _mart(page: Page, select: str) -> Mart:

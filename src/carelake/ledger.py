@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from .engine import Engine
 from .errors import LakeDamaged
+from .landed import TOTAL, Counted, since_whole
 from .model import Feed
 from .source import Progress, Unfinished
 
@@ -27,6 +28,7 @@ COLUMNS = {
     "watermark_from": "TEXT", "watermark_to": "TEXT", "as_of": "DATE", "extracted_at": "TIMESTAMPTZ",
     "loaddate": "TIMESTAMPTZ", "delivery": "TEXT", "content_sha256": "TEXT", "folder": "TEXT", "parts": "TEXT",
     "schema": "TEXT", "schema_hash": "TEXT", "part_of": "TEXT", "range": "BIGINT", "is_last": "BOOLEAN",
+    "rows_told": "BIGINT", "summed": "TEXT", "sum_told": TOTAL, "sum_read": TOTAL,
 }  # fmt: skip
 
 
@@ -51,6 +53,7 @@ class Load:
     folder: str
     parts: Mapping[str, str]  # file name -> SHA-256
     schema: Mapping[str, str]  # column -> Arrow type
+    told: Counted = field(default_factory=Counted)
     content: str | None = None
     part_of: str | None = None
     range: int = 0
@@ -109,6 +112,7 @@ class Ledger:
             watermark=watermarks[-1] if watermarks else None,
             schema=json.loads(rows[-1]["schema"]) if rows else None,
             contents=_contents(feed, rows),
+            agrees=_agrees(rows),
             unfinished=self._unfinished(rows[-1]) if rows and not rows[-1]["is_last"] else None,
         )
 
@@ -188,6 +192,7 @@ _SCHEMA = pa.schema(
                 "DATE": pa.date32(),
                 "BOOLEAN": pa.bool_(),
                 "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+                TOTAL: pa.decimal128(28, 4),
             }[kind],
         )
         for name, kind in COLUMNS.items()
@@ -201,6 +206,13 @@ def _contents(feed: Feed, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """
     held = [row["content_sha256"] for row in rows if row["content_sha256"]]
     return frozenset(held[-1:] if feed.load == "full" and feed.archive else held)
+
+
+def _agrees(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether what was landed since the last whole extraction is what the source counted."""
+    return all(
+        row["rows_told"] in (None, row["rows_read"]) and row["sum_told"] == row["sum_read"] for row in since_whole(rows)
+    )
 
 
 def _row(load: Load, number: int) -> dict[str, Any]:
@@ -234,6 +246,10 @@ def _row(load: Load, number: int) -> dict[str, Any]:
         "part_of": load.part_of,
         "range": load.range,
         "is_last": load.is_last,
+        "rows_told": load.told.rows_told,
+        "summed": ", ".join(load.told.summed) or None,
+        "sum_told": load.told.sum_told,
+        "sum_read": load.told.sum_read,
     }
 
 

@@ -129,6 +129,7 @@ class Feed:
     delete_when: str | None = None  # SQL over its own columns that is true of a row which says its key is gone
     wanted: str | None = None  # SELECT over silver of what to ask a service for, one column
     control: Mapping[str, str] = field(default_factory=dict)
+    sums: tuple[str, ...] = ()  # its own columns that hold amounts: added up at the source and where they landed
     time_zone: str = "UTC"
     active: bool = True
     idle: str = "switched off in the declarations"  # why, where it is not active

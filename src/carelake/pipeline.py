@@ -236,7 +236,8 @@ def _reconcile(lake: Lake, did: Run) -> Iterator[Step]:
     yield from (_reconciled(lake, result) for result in results if result.verdict in {"failed", "warned"})
     verdicts = Counter(result.verdict for result in results)
     found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in reconcile.VERDICTS if verdicts[verdict])
-    outcome = "done" if any(result.is_new for result in results) else "unchanged"
+    is_moved = any(result.is_new for result in results) and any(step.outcome == "done" for step in did.steps)
+    outcome = "done" if is_moved else "unchanged"
     yield Step("reconcile", "reconciliations", outcome, sum(len(result.rows) for result in results), found=found)
 
 

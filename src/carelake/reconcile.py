@@ -6,8 +6,7 @@ tolerance counts without a run of everything.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from . import accounts, bronze, comparison, gold, release
-from .comparison import Comparison
+from . import accounts, comparison, reckoning
 from .engine import Engine
 from .errors import EngineFailed, SqlUnfit
-from .model import Feed, Reconciliation
+from .model import Reconciliation
+from .reckoning import Unit
 
 if TYPE_CHECKING:
     from .lake import Lake  # which makes the table
@@ -69,20 +68,6 @@ class Result:
         return comparison.worst(row.verdict for row in self.rows)
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """What is judged: figures, and what they were made from."""
-
-    of: Reconciliation
-    part: str
-    left_name: str
-    right_name: str
-    reads: tuple[str, ...]
-    inputs: str
-    figures: Callable[[], accounts.Figures]
-    idle: str = ""  # why there is nothing to compare
-
-
 def create(engine: Engine) -> None:
     """Make `audit.reconciliations` if it is not there."""
     engine.create(TABLE, COLUMNS)
@@ -96,7 +81,8 @@ def judge(lake: Lake, run_id: str, as_of: date, now: datetime) -> list[Result]:
     stored = latest(lake.engine)
     named = frozenset(feed.source for feed in lake.declared.feeds)
     judged = [
-        (unit, _judged(unit, stored.get((unit.of.name, unit.part), []), named)) for unit in _units(lake, as_of, now)
+        (unit, _judged(unit, stored.get((unit.of.name, unit.part), []), named))
+        for unit in reckoning.units(lake, as_of, now)
     ]
     kept = [
         row
@@ -127,12 +113,12 @@ def latest(engine: Engine) -> dict[tuple[str, str], list[dict[str, Any]]]:
     return found
 
 
-def _inputs(stored: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], unit: _Unit) -> str | None:
+def _inputs(stored: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], unit: Unit) -> str | None:
     rows = stored.get((unit.of.name, unit.part))
     return rows[0]["inputs"] if rows else None
 
 
-def _judged(unit: _Unit, before: Sequence[Mapping[str, Any]], named: frozenset[str]) -> Result:
+def _judged(unit: Unit, before: Sequence[Mapping[str, Any]], named: frozenset[str]) -> Result:
     """The result of one unit; of unchanged inputs, with the figures of `before`."""
     if unit.idle:
         figures = None
@@ -148,7 +134,7 @@ def _judged(unit: _Unit, before: Sequence[Mapping[str, Any]], named: frozenset[s
     return Result(unit.of, unit.part, unit.left_name, unit.right_name, unit.reads, tuple(rows), found, is_new)
 
 
-def _figures(unit: _Unit) -> accounts.Figures:
+def _figures(unit: Unit) -> accounts.Figures:
     try:
         return unit.figures()
     except EngineFailed:
@@ -156,7 +142,7 @@ def _figures(unit: _Unit) -> accounts.Figures:
         raise SqlUnfit(found, "Mend its SELECTs in reconciliations.yml: most often a text is no number.") from None
 
 
-def _found(unit: _Unit, bad: Sequence[Row], of: int, named: frozenset[str]) -> str:
+def _found(unit: Unit, bad: Sequence[Row], of: int, named: frozenset[str]) -> str:
     """Both numbers of the gravest item, and what to do. It is named unless a row of a source can have made its name."""
     if not bad:
         return ""
@@ -179,108 +165,7 @@ def plain(figure: Decimal | None) -> str:
     return f"{figure:,.0f}" if figure == figure.to_integral_value() else f"{figure:,.2f}"
 
 
-# --- what is judged ---------------------------------------------------------------------------------------------------
-
-
-def _units(lake: Lake, as_of: date, now: datetime) -> Iterator[_Unit]:
-    landed = accounts.loads(lake.engine)
-    last = release.latest(lake.engine)
-    released = last.tables if last else {}
-    for compared in comparison.comparisons(lake.declared):
-        yield _compared(lake, compared, as_of, landed, released)
-    for one in lake.declared.reconciliations.values():
-        if one.compares == "bronze_and_silver":
-            yield from _refined(lake, one, landed)
-
-
-def _refined(lake: Lake, one: Reconciliation, landed: Sequence[Mapping[str, Any]]) -> Iterator[_Unit]:
-    """For each table: what its feeds landed is in it, held back, or was refused for a reason."""
-    for table in lake.declared.tables:
-        fed = [(feed.source, feed.name) for feed in lake.declared.feeds if feed.fills == table]
-        reads = f"silver.{table}"
-        inputs = _digest(gold.state(lake.engine, reads), str(landed[-1]["id"] if landed else 0))
-        figures = _Counted(lake.engine, table, fed, landed)
-        yield _Unit(one, table, "bronze", "silver and quarantine", (reads,), inputs, figures)
-
-
-@dataclass(frozen=True)
-class _Counted:
-    engine: Engine
-    table: str
-    fed: Sequence[tuple[str, str]]
-    landed: Sequence[Mapping[str, Any]]
-
-    def __call__(self) -> accounts.Figures:
-        return accounts.refined(self.engine, self.table, self.fed, self.landed)
-
-
-def _compared(
-    lake: Lake, one: Comparison, as_of: date, landed: Sequence[Mapping[str, Any]], released: Mapping[str, int]
-) -> _Unit:
-    """What SELECTs give the figures of."""
-    states = {name: _state(lake, name, landed, released) for name in one.reads}
-    absent = sorted(name for name, state in states.items() if not state.strip())
-    idle = f"nothing to compare yet: there is no {', no '.join(absent)}" if absent else ""
-    day = as_of.isoformat() if "$as_of" in one.left + one.right else ""
-    inputs = _digest(one.left, one.right, day, *(f"{name} {state}" for name, state in sorted(states.items())))
-    figures = _Asked(lake, one, as_of, released)
-    return _Unit(one.of, one.part, one.left_name, one.right_name, one.reads, inputs, figures, idle)
-
-
-def _state(lake: Lake, name: str, landed: Sequence[Mapping[str, Any]], released: Mapping[str, int]) -> str:
-    """What tells one state of a relation from another; empty if it is not there."""
-    layer, _, table = name.partition(".")
-    if layer == "released":
-        return str(released.get(f"gold.{table}", ""))
-    if layer == "bronze":
-        feed = _feed(lake, name)
-        mine = [load["id"] for load in landed if (load["data_source"], load["feed"]) == (feed.source, feed.name)]
-        return str(mine[-1]) if mine else ""
-    return gold.state(lake.engine, name)
-
-
-def _feed(lake: Lake, relation: str) -> Feed:
-    return next(feed for feed in lake.declared.feeds if feed.relation == relation)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    lake: Lake
-    one: Comparison
-    as_of: date
-    released: Mapping[str, int]
-
-    def __call__(self) -> accounts.Figures:
-        engine = self.lake.engine
-        shown = [_shown(self.lake, name, self.released) for name in self.one.reads if name.startswith(_APART)]
-        try:
-            rows = engine.ask(comparison.side_by_side(self.one.left, self.one.right), self.as_of).to_pylist()
-        finally:
-            engine.let_go(*(name for names in shown for name in names))
-        return [(row["item"], row["left_figure"], row["right_figure"]) for row in rows]
-
-
-_APART = tuple(f"{layer}." for layer in comparison.APART)
-
-
-def _shown(lake: Lake, name: str, released: Mapping[str, int]) -> tuple[str, ...]:
-    """Let SELECTs read what is no table of the lake: a mart as it was released, or what a feed holds in bronze."""
-    layer, _, table = name.partition(".")
-    relation = f"{comparison.APART[layer]}{table}"
-    if layer == "released":
-        lake.engine.recall(relation, f"gold.{table}", released[f"gold.{table}"])
-        return (relation,)
-    feed, raw = _feed(lake, name), f"{relation}_landed"
-    lake.engine.show(raw, bronze.files(lake.bronze, lake.ledger.loads(feed)))
-    lake.engine.hold(relation, bronze.standing(feed, raw))
-    return (relation, raw)
-
-
-def _digest(*told: str) -> str:
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()
-
-
-def _as_rows(unit: _Unit, result: Result) -> Iterator[dict[str, Any]]:
+def _as_rows(unit: Unit, result: Result) -> Iterator[dict[str, Any]]:
     for row in result.rows:
         yield {
             "name": unit.of.name,

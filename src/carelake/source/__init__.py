@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 import pyarrow as pa
@@ -35,15 +36,24 @@ class Progress:
     schema: Mapping[str, str] | None = None  # column -> Arrow type of the last load
     contents: frozenset[str] = frozenset()  # SHA-256 of every file ever loaded
     unfinished: Unfinished | None = None
+    agrees: bool = True  # whether what was landed since the last whole extraction is what the source counted
 
 
 def _nothing() -> None:
     return None
 
 
+@dataclass(frozen=True)
+class Sum:
+    """What a column came to at the source."""
+
+    told: Decimal
+    each: str  # portable SQL of what one landed value adds, with the column at {0}
+
+
 @dataclass
 class Delivery:
-    """What becomes one load. `batches` is pulled once; `rejects` is complete only after that."""
+    """What becomes one load. `batches` is pulled once; `rejects`, and what was counted, are right only after that."""
 
     name: str  # a table's or a file's name
     schema: pa.Schema
@@ -52,6 +62,7 @@ class Delivery:
     watermark_from: str | None = None
     watermark_to: str | None = None
     expected: int | None = None  # rows the source says there are; None if it cannot say
+    sums: Mapping[str, Sum] = field(default_factory=dict)  # column -> what it came to, where the source can say
     content: str | None = None  # SHA-256 of a file's bytes, decompressed
     part_of: str | None = None  # an extraction cut into ranges: its id
     range: int = 0  # which range, from 0

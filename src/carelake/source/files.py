@@ -93,8 +93,7 @@ def _delivery(at: _Visit, path: Path, control: Path | None) -> Delivery | None:
 def _new(feed: Feed, sheet: Sheet, control: Path | None, progress: Progress) -> Delivery:
     """The file as a delivery. Raises what its contract or its control totals refuse."""
     warnings = drift(feed, sheet.name, sheet.dialect.names, progress.schema)
-    if control:
-        compare(sheet, control, feed)
+    sums = compare(sheet, control, feed) if control else {}
     names = spelled(sheet.dialect.names, progress.schema)
     return Delivery(
         name=sheet.name,
@@ -103,6 +102,7 @@ def _new(feed: Feed, sheet: Sheet, control: Path | None, progress: Progress) -> 
         # A key that stands on a bad line, or in a file that broke off behind its header, has not vanished.
         whole=feed.load == "full" and sheet.rows > 0 and not sheet.bad,
         expected=sheet.rows,
+        sums=sums,
         content=sheet.content,
         rejects=sheet.rejects,
         warnings=warnings + list(_odd(feed, sheet)),

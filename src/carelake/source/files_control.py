@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ..errors import FileControlBroken
 from ..model import Feed
+from . import Sum
 from .files_csv import batches
 from .files_look import Sheet
 
@@ -28,8 +29,8 @@ def is_control(path: Path, feed: Feed) -> bool:
     return "suffix" in feed.control and path.name.endswith(feed.control["suffix"])
 
 
-def compare(sheet: Sheet, control: Path, feed: Feed) -> None:
-    """Raises `FileControlBroken` unless the file holds what its sender counted. Sums are exact."""
+def compare(sheet: Sheet, control: Path, feed: Feed) -> dict[str, Sum]:
+    """The sums that the sender counted. Raises `FileControlBroken` unless the file holds just that. Sums are exact."""
     says = _said(control)
     if "rows" in feed.control:
         counted = _figure(says, feed.control["rows"], sheet.name)
@@ -40,6 +41,8 @@ def compare(sheet: Sheet, control: Path, feed: Feed) -> None:
         counted, found = _figure(says, column, sheet.name), _sum(sheet, column)
         if counted != found:
             _refuse(f"{column} of {sheet.name} comes to {found:,}; its control file says {counted:,}.")
+        return {_spelt(sheet, column): Sum(counted, "TRY_CAST(TRIM({0}) AS DECIMAL(28, 10))")}
+    return {}
 
 
 def _refuse(found: str) -> None:
@@ -61,12 +64,16 @@ def _figure(says: Mapping[str, str], word: str, name: str) -> Decimal:
     return figure
 
 
+def _spelt(sheet: Sheet, column: str) -> str:
+    (spelt,) = (name for name in sheet.dialect.names if name.lower() == column.lower())
+    return spelt
+
+
 def _sum(sheet: Sheet, column: str) -> Decimal:
     """The exact sum of a column. Empty fields count as nothing."""
-    (spelt,) = (name for name in sheet.dialect.names if name.lower() == column.lower())
     total = Decimal(0)
     with localcontext(prec=60):
-        for batch in batches(sheet, sheet.dialect.names, only=(spelt,)):
+        for batch in batches(sheet, sheet.dialect.names, only=(_spelt(sheet, column),)):
             part = _decimals(pc.drop_null(batch.column(0)).to_pylist())
             if part is None:
                 raise FileControlBroken(f"{column} of {sheet.name} holds something that is no number.", FIX)

@@ -19,7 +19,7 @@ from .sql_catalogue import relation
 from .sql_connect import connected
 from .sql_contract import check_columns, check_schema
 from .sql_database import at_one_moment
-from .sql_extraction import PARTITIONS, Extraction, boundary, inside, rows
+from .sql_extraction import PARTITIONS, Extraction, boundary, counted, rows
 from .sql_query import Range
 from .sql_types import Stored, reading
 from .sql_watermark import Unreadable, Window
@@ -98,11 +98,11 @@ def _typed(extraction: Extraction, progress: Progress) -> Extraction:
     doubtful = [one.name for one in readings if dialect == "sqlite" and one.type == pa.int64()]
     unplaced = sql_query.unplaced(dialect, extraction.window) if extraction.window else None
     figures = [sql_query.not_whole(there, name) for name in doubtful] + ([unplaced] if unplaced else [])
-    expected, *counted = extraction.database.ask(sql_query.count(there, figures, extraction.rows))[0]
-    wrong = {name for name, many in zip(doubtful, counted, strict=False) if many}
+    typed, found = counted(replace(extraction, readings=tuple(readings)), figures)
+    wrong = {name for name, many in zip(doubtful, found, strict=False) if many}
     readings = [replace(one, type=pa.string()) if one.name in wrong else one for one in readings]
-    warnings = _warn_unplaced(extraction, counted[-1]) if unplaced else []
-    typed = replace(extraction, readings=tuple(readings), expected=expected)
+    warnings = _warn_unplaced(extraction, found[-1]) if unplaced else []
+    typed = replace(typed, readings=tuple(readings))
     return replace(typed, warnings=(*check_schema(typed.feed, typed.schema, progress.schema), *warnings))
 
 
@@ -126,8 +126,7 @@ def _ranges(extraction: Extraction, key: Stored, part: Unfinished, range_rows: i
     while True:
         until = boundary(extraction, Range(key, after), range_rows)
         keys = Range(key, after, until)
-        sql = sql_query.count(extraction.relation, [], extraction.rows, inside(extraction, keys))
-        one = replace(extraction, expected=extraction.database.ask(sql)[0][0])
+        one, _ = counted(extraction, keys=keys)
         delivery = _delivery(one, keys, whole=False)
         yield replace(delivery, part_of=part.part_of, range=place, until=until, is_last=until is None)
         if until is None:
@@ -145,7 +144,17 @@ def _delivery(extraction: Extraction, keys: Range | None = None, *, whole: bool)
         watermark_from=extraction.window.low if extraction.window else None,
         watermark_to=extraction.watermark,
         expected=extraction.expected,
+        sums=extraction.sums,
         warnings=list(extraction.warnings),
     )
-    delivery.batches = rows(extraction, keys, delivery.warnings)
+    delivery.batches = _watched(delivery, extraction, keys)
     return delivery
+
+
+def _watched(delivery: Delivery, extraction: Extraction, keys: Range | None) -> Iterator[pa.RecordBatch]:
+    """The batches. Where they are not of one moment, and the table has changed since, what was counted says nothing."""
+    yield from rows(extraction, keys, delivery.warnings)
+    if not extraction.database.snapshot and not extraction.database.sqlite:
+        again, _ = counted(extraction, keys=keys)
+        if (again.expected, again.sums) != (extraction.expected, extraction.sums):
+            delivery.expected, delivery.sums = None, {}

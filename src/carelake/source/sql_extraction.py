@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
 
 import pyarrow as pa
 
 from ..errors import LakeError, SourceFailed, SourceShrank, SourceUnreachable
 from ..model import Feed
-from . import sql_query
+from . import Sum, sql_query
 from .sql_database import Database
 from .sql_query import Range, Relation
 from .sql_stream import from_sqlite, over_the_wire
@@ -35,6 +36,7 @@ class Extraction:
     watermark: str | None = None  # where the next extraction goes on
     warnings: tuple[str, ...] = ()
     expected: int = 0
+    sums: Mapping[str, Sum] = field(default_factory=dict)  # what its amounts come to, where that can be told exactly
     partitions: int = PARTITIONS
 
     @property
@@ -45,6 +47,31 @@ class Extraction:
     def rows(self) -> str | None:
         """The condition that the window makes."""
         return sql_query.within(self.relation.dialect, self.window) if self.window else None
+
+
+def counted(
+    extraction: Extraction, figures: Sequence[str] = (), keys: Range | None = None
+) -> tuple[Extraction, list[int]]:
+    """The extraction with how many rows there are and what its amounts come to; and how many each of `figures`."""
+    there, named = extraction.relation, {name.lower() for name in extraction.feed.sums}
+    amounts = {one.name: sql_query.added_up(there, one) for one in extraction.readings if one.name.lower() in named}
+    told = {name: sums for name, sums in amounts.items() if sums}
+    asked = sql_query.count(
+        there, figures, extraction.rows, inside(extraction, keys), sums=[total for total, _ in told.values()]
+    )
+    expected, *rest = extraction.database.ask(asked)[0]
+    totals = zip(told.items(), map(_decimal, rest[len(figures) :]), strict=True)
+    sums = {name: Sum(total, each) for (name, (_, each)), total in totals if total is not None}
+    return replace(extraction, expected=expected, sums=sums), list(rest[: len(figures)])
+
+
+def _decimal(total: str | None) -> Decimal | None:
+    """A sum; None if it is no number. Of no rows it is nothing."""
+    try:
+        number = Decimal(total or 0)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 def rows(extraction: Extraction, keys: Range | None, warnings: list[str]) -> Iterator[pa.RecordBatch]:

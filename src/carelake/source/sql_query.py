@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import pyarrow as pa
 from sqlglot import exp
 
 from .sql_types import AS_TEXT, Dialect, Reading, Stored, is_whole
@@ -67,10 +68,25 @@ def rows(relation: Relation, readings: Sequence[Reading], *conditions: str | Non
     return f"SELECT {', '.join(columns)} FROM {table(relation)}{_where(conditions)}"
 
 
-def count(relation: Relation, figures: Sequence[str], *conditions: str | None) -> str:
-    """How many rows meet every condition, and of those how many each of `figures`."""
+def count(relation: Relation, figures: Sequence[str], *conditions: str | None, sums: Sequence[str] = ()) -> str:
+    """How many rows meet every condition, of those how many each of `figures`, and what each of `sums` comes to."""
     counted = "".join(f", COUNT(CASE WHEN {figure} THEN 1 END)" for figure in figures)
-    return f"SELECT COUNT(*){counted} FROM {table(relation)}{_where(conditions)}"
+    added = "".join(f", {one}" for one in sums)
+    return f"SELECT COUNT(*){counted}{added} FROM {table(relation)}{_where(conditions)}"
+
+
+def added_up(relation: Relation, reading: Reading) -> tuple[str, str] | None:
+    """SQL of what a column comes to, and portable SQL of what each of its values adds once it is landed; None if it
+    holds no exact numbers. SQLite's are binary fractions: there, cents are added up.
+    """
+    dialect, name = relation.dialect, quoted(relation.dialect, reading.name)
+    column = relation.column(reading.name)
+    if dialect == "sqlite" and column and re.search(r"real|floa|doub|num|dec|int", column.base):
+        cents = f"CASE WHEN TYPEOF({name}) IN ('integer', 'real') THEN CAST(ROUND({name} * 100) AS INTEGER) END"
+        landed = "TRY_CAST(ROUND(TRY_CAST({0} AS DOUBLE) * 100) AS BIGINT)"
+        return f"SUM({cents}) || 'e-2'", f"CAST({landed} AS DECIMAL(20, 0)) * 0.01"
+    is_exact = pa.types.is_decimal(reading.type) or (pa.types.is_integer(reading.type) and dialect != "tsql")
+    return (AS_TEXT[dialect].format(f"SUM({name})"), "{0}") if is_exact else None
 
 
 def not_whole(relation: Relation, column: str) -> str:
