@@ -8,6 +8,7 @@ the door trusts its operating system user; limits by role hold in the server.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,15 +43,16 @@ SOURCES = {"BASE_TABLE", "SUBQUERY", "JOIN", "PIVOT", "EXPRESSION_LIST", "EMPTY"
 
 
 @contextmanager
-def ask(project: Path, question: str) -> Iterator[pa.RecordBatchReader]:
-    """The answer to `question`, one SELECT, as batches.
+def ask(project: Path, question: str, *, as_it_stands: bool = False) -> Iterator[pa.RecordBatchReader]:
+    """The answer to `question`, one SELECT, as batches: of the latest release, or of the tables as they stand now, for
+    an operator who looks for what holds a release.
 
     Raises `QuestionRefused` for what is not one SELECT over released tables, `QuestionFailed` if the engine stops, also
     between two batches, and `LakeFull`.
     """
     declared = declare.read(project)
     named = _tables(question)
-    shown = _Shown(project, declared)
+    shown = _Shown(project, declared, as_it_stands)
     views = {name: shown.select(name) for name in named}
     with TemporaryDirectory(prefix="carelake-") as spill, duckdb.connect() as db:
         for name, select in views.items():
@@ -192,6 +194,7 @@ class _Shown:
 
     project: Path
     declared: Declarations
+    as_it_stands: bool = False
     files: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -201,7 +204,7 @@ class _Shown:
             for name in (table.name, f"{table.name}_history", f"{table.name}_all")
         }
         self.bronze = {feed.relation: feed for feed in self.declared.feeds}
-        latest = self._latest()
+        latest = self._standing() if self.as_it_stands else self._latest()
         self.released: Mapping[str, int] = json.loads(latest["tables"]) if latest else {}
         self.loads = latest["loads"] if latest else 0
         self.held_loads: Mapping[str, int] = json.loads(latest.get("held_loads") or "{}") if latest else {}
@@ -288,6 +291,13 @@ class _Shown:
             return None
         releases = view_of(self._delta("audit.releases", None))
         return next(iter(self._query(f"SELECT * FROM ({releases}) ORDER BY id DESC LIMIT 1")), None)
+
+    def _standing(self) -> dict[str, Any]:
+        """The same of every table as it stands now, and of all loads."""
+        folders = (path for layer in LAYERS if layer in ZONES for path in (self._root(layer) / layer).glob("*"))
+        stored = [f"{path.parent.name}.{path.name}" for path in folders if path.is_dir() and exists(path)]
+        tables = {name: self._delta(name, None).version() for name in sorted(stored)}
+        return {"tables": json.dumps(tables), "loads": sys.maxsize}
 
     def _query(self, select: str) -> list[dict[str, Any]]:
         with duckdb.connect() as db, _undamaged("audit"):
