@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from . import changes, lake, ledger, plan, privacy, quality, release, silver
+from . import changes, lake, ledger, plan, privacy, quality, reconcile, release, silver
 from .model import Column, Declarations, Mart, Policy, Table
 
 HEAD = """# Data dictionary
@@ -81,6 +81,10 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "part_of": "The first extraction that it is a key range of; empty for a load of its own.",
             "range": "Which range, from 0.",
             "is_last": "Whether the extraction is whole with it, so that the watermark moves.",
+            "rows_told": "Rows that the source counted; empty where it cannot say.",
+            "summed": "Its columns that were added up.",
+            "sum_told": "What they come to at the source, or in the control file.",
+            "sum_read": "What they come to where the rows arrived.",
         },
     ),
     "audit.run_steps": (
@@ -89,7 +93,7 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
         {
             "run_id": "The run: when it began, UTC.",
             "as_of": "The day that its figures are seen from.",
-            "step": "extract, refine, build or release.",
+            "step": "extract, refine, build, reconcile or release.",
             "name": "The feed, table or mart.",
             "outcome": "done, unchanged, inactive, warned or failed.",
             "code": "The error's code; see troubleshooting.",
@@ -116,6 +120,31 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "judged_at": "When.",
             "scope": "`load`: rows that loads brought. `table`: all rows that stand or are held back.",
             "state": "Tells whether the table or its rules have changed since; of scope `table`.",
+        },
+    ),
+    reconcile.TABLE: (
+        "What was expected and what was found, item by item, each time it was judged anew. The highest judgement of a name"
+        " and part is what holds.",
+        reconcile.COLUMNS,
+        {
+            "judgement": "Counts the times that something was judged.",
+            "run_id": "The run that judged.",
+            "name": "The reconciliation's name.",
+            "part": "The feed, table or mart that it was made for; empty if it is declared with its SELECTs.",
+            "item": "What the figures are of: a source, a month, a status.",
+            "left_name": "Who says what is expected.",
+            "left_figure": "What is expected; empty while there is nothing to compare.",
+            "right_name": "Who says what is found.",
+            "right_figure": "What is found.",
+            "difference": "What is found, less what is expected.",
+            "right_is": "What must hold: the right figure is equal, at_least or at_most the left one.",
+            "tolerated": "The share of the left figure that they may be apart.",
+            "otherwise": "What follows if they are further apart: warn or stop.",
+            "verdict": "holds, warned, failed, or idle: there is nothing to compare yet.",
+            "found": "What is wrong and what to do, without a value of a row.",
+            "as_of": "The day of the figures.",
+            "judged_at": "When.",
+            "inputs": "A digest of what it was judged from: the same again is not computed again.",
         },
     ),
     silver.MADE: (
