@@ -123,7 +123,7 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
         },
     ),
     reconcile.TABLE: (
-        "What was expected and what was found, item by item, each time it was judged anew. The highest judgement of a name"
+        "What was expected and what was found, item by item, each time it was judged. The highest judgement of a name"
         " and part is what holds.",
         reconcile.COLUMNS,
         {
