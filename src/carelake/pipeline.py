@@ -225,11 +225,13 @@ def _check(lake: Lake, did: Run) -> Iterator[Step]:
 
 
 def _reconcile(lake: Lake, did: Run) -> Iterator[Step]:
-    """Compare what must agree. Not while a table or mart stands behind the others: they would disagree for that."""
-    if any(step.step in {"refine", "build"} and step.outcome == "failed" for step in did.steps):
-        return
+    """Compare what must agree. Not over what is held because it could not be refined or built: it stands behind the
+    others, and would disagree for that.
+    """
+    causes = {relation: step.name for step in did.steps if step.step in {"refine", "build"} for relation in step.holds}
+    behind = gate.held(lake.declared, causes)
     try:
-        results = reconcile.judge(lake, did.run_id, did.as_of, did.started)
+        results = reconcile.judge(lake, did.run_id, did.as_of, did.started, frozenset(behind))
     except LakeError as error:
         yield replace(_failed("reconcile", "reconciliations", error), holds=_everything(lake))
         return

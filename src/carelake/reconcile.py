@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from . import accounts, comparison, reckoning
+from . import accounts, comparison, gate, reckoning
 from .engine import Engine
 from .errors import EngineFailed, SqlUnfit
 from .model import Reconciliation
@@ -73,8 +73,9 @@ def create(engine: Engine) -> None:
     engine.create(TABLE, COLUMNS)
 
 
-def judge(lake: Lake, run_id: str, as_of: date, now: datetime) -> list[Result]:
-    """Every reconciliation that is declared, over the tables as they stand now; kept in `audit.reconciliations`.
+def judge(lake: Lake, run_id: str, as_of: date, now: datetime, without: frozenset[str] = frozenset()) -> list[Result]:
+    """Every reconciliation that is declared, over the tables as they stand now; kept in `audit.reconciliations`. Those
+    that read one of the tables and marts `without` are left out.
 
     Raises `SqlUnfit` for one that cannot be computed.
     """
@@ -83,6 +84,7 @@ def judge(lake: Lake, run_id: str, as_of: date, now: datetime) -> list[Result]:
     judged = [
         (unit, _judged(unit, stored.get((unit.of.name, unit.part), []), named))
         for unit in reckoning.units(lake, as_of, now)
+        if not without & gate.relations(lake.declared, unit.reads)
     ]
     kept = [
         row
