@@ -246,6 +246,11 @@ def _merged(policy: Page, project: Page) -> Page:
     return Page(project.path if project.says else policy.path, {**policy.says, **project.says, "kinds": kinds})
 
 
+def place(path: Path) -> Place:
+    """Where a lake.yml says that its lake is."""
+    return _place(read_page(path).plain())
+
+
 def _place(page: Page) -> Place:
     roots = {"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")}
     keep = int(page.part("release").get("keep", Place.keep))

@@ -299,6 +299,12 @@ class TableUnknown(LakeError):
     why = "A slip would do nothing, and look as if all was done."
 
 
+class BackupUnfit(LakeError):
+    code = "LAKE-519"
+    exit_code = 50
+    why = "A backup that is not whole, or is mixed with something else, is none when it is needed."
+
+
 class QuestionRefused(LakeError):
     code = "LAKE-701"
     exit_code = 70

@@ -120,6 +120,9 @@ class Engine(Protocol):
         given. Its rows, marks and note stay. Whether there was something to do.
         """
 
+    def files(self, table: str, versions: Collection[int]) -> list[Path]:
+        """Everything that a stored table consists of: its log, and what its newest version and `versions` need."""
+
     def unneeded(self, table: str, versions: Collection[int], since: datetime) -> list[Path]:
         """The files that neither the newest version nor one of `versions` needs, and that have left the table before
         `since`; and its strays.

@@ -16,7 +16,7 @@ from sqlglot import exp
 from ..errors import LakeDamaged
 from ..foreign import in_our_words
 from . import Layout
-from .duck_files import flaws, is_begun, layout, log_of, strays, unneeded
+from .duck_files import files, flaws, is_begun, layout, log_of, strays, unneeded
 from .duck_view import GONE, NUMBER, REVISION, all_of, files_of, parquet, quoted, view_of
 from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, compact, properties, same_as
 
@@ -299,6 +299,10 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
         done = compact(self._fresh(table), [name for name in order if name in stored], self.staging)
         self._open(table)
         return done
+
+    @in_our_words("files")
+    def files(self, table: str, versions: Collection[int]) -> list[Path]:
+        return files(Path(self._at(table)), versions)
 
     @in_our_words("unneeded")
     def unneeded(self, table: str, versions: Collection[int], since: datetime) -> list[Path]:

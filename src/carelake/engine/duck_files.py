@@ -121,11 +121,21 @@ def written(table: Path) -> list[Path]:
     return sorted(path for path in found if WRITTEN.fullmatch(path.name))
 
 
+def files(table: Path, versions: Collection[int]) -> list[Path]:
+    """The entries of a table's log, and the files that its newest version and `versions` need."""
+    log = [*_numbered(table, ENTRY).values(), *_numbered(table, CHECKPOINT).values()]
+    return sorted([*log, *(table / path for path in _used(table, versions))])
+
+
+def _used(table: Path, versions: Collection[int]) -> set[str]:
+    return {path for version in (None, *versions) for path in _needed(table, version)}
+
+
 def unneeded(table: Path, versions: Collection[int], since: datetime) -> list[Path]:
     """The files that neither the newest version nor one of `versions` needs: those that left the table before `since`,
     and those that were never part of it.
     """
-    used = {path for version in (None, *versions) for path in _needed(table, version)}
+    used = _used(table, versions)
     left = {path: when for entry in sorted(_numbered(table, ENTRY).items()) for path, when in _left_by(entry[1])}
     gone = {path for path, when in left.items() if path not in used and when < since.timestamp() * 1000}
     return [*(path for path in written(table) if str(path.relative_to(table)) in gone), *strays(table)]

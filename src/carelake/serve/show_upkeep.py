@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from ..secret import VAULT_KEY
+from ..upkeep.backup import Made
+from ..upkeep.backup_store import Manifest
 from ..upkeep.compaction import Compacted
+from ..upkeep.restoration import Restored
 from ..upkeep.vacuum import Vacuumed
 from ..upkeep.verification import Verified
 from .show import console
@@ -67,3 +72,32 @@ def _releases(ids: Iterable[int]) -> str:
 
 def _size(*sizes: int) -> str:
     return " -> ".join(f"{size / 1e6:,.1f} MB" for size in sizes)
+
+
+def backed_up(made: Made) -> None:
+    """What the backup holds, and what it does not."""
+    out = console()
+    out.print(f"Backup {made.id}: {made.files:,} files, {_size(made.bytes)}, of which {made.copied:,} files were new.")
+    if made.secrets:
+        out.print(f"Sealed in it: {', '.join(made.secrets)}. Without the passphrase nobody opens them.")
+    if made.missing:
+        out.print(f"Not in it, and needed by a restored lake: {', '.join(made.missing)}.")
+    if VAULT_KEY in made.missing:
+        out.print(f"[yellow]Keep {VAULT_KEY} elsewhere: without it no token can be traced back.[/]")
+    out.print("[dim]It is as sensitive as the lake, and not encrypted: keep it as the originals are kept.[/]")
+
+
+def checked(manifest: Manifest, wrong: Sequence[str]) -> None:
+    """Whether a backup is whole."""
+    for name in wrong:
+        console().print(f"[red]LAKE-519[/] {escape(name)} is not what was copied.")
+    console().print(f"Backup {manifest.id}: {len(manifest.files):,} files, {len(wrong):,} of them damaged.")
+
+
+def restored(done: Restored, project: Path) -> None:
+    """What was brought back, and what comes next."""
+    out = console()
+    out.print(f"Backup {done.id}, release {done.release}: {done.files:,} files, {_size(done.bytes)}, in {project}.")
+    if VAULT_KEY not in done.secrets:
+        out.print(f"Set {VAULT_KEY}, and the connections that the sources name, before the next run.")
+    out.print(f"Next: `carelake -p {project} verify`.")

@@ -1,0 +1,60 @@
+"""Secrets, sealed with a passphrase, so that a backup can hold them: scrypt (RFC 7914), then AES-GCM."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from ..errors import BackupUnfit, SettingUnfit
+from ..secret import VAULT_KEY, Secrets
+
+PASSPHRASE = "CARELAKE_BACKUP_PASSPHRASE"  # noqa: S105 - the name of one
+NAME = "secrets.sealed"
+SHORTEST = 16  # letters
+SALT, NONCE = 16, 12  # bytes
+
+
+@dataclass(frozen=True)
+class Sealed:
+    names: tuple[str, ...]
+    content: bytes
+
+
+def sealed(secrets: Secrets) -> Sealed:
+    """The vault's key and every file of `secrets/`, sealed. Raises `SettingMissing` and `SettingUnfit`."""
+    passphrase = _passphrase(secrets)
+    found = sorted(path.name for path in secrets.folder.glob("*") if path.is_file() and path.name != PASSPHRASE)
+    every = {name: secrets.get(name) for name in (VAULT_KEY, *found)}
+    told = {name: value for name, value in every.items() if value is not None}
+    salt, nonce = os.urandom(SALT), os.urandom(NONCE)
+    content = salt + nonce + _cipher(passphrase, salt).encrypt(nonce, json.dumps(told).encode(), None)
+    return Sealed(tuple(sorted(told)), content)
+
+
+def opened(secrets: Secrets, content: bytes) -> dict[str, str]:
+    """Name -> secret. Raises `SettingMissing` and `SettingUnfit`, and `BackupUnfit` if it is another passphrase."""
+    salt, nonce, rest = content[:SALT], content[SALT : SALT + NONCE], content[SALT + NONCE :]
+    try:
+        told: dict[str, str] = json.loads(_cipher(_passphrase(secrets), salt).decrypt(nonce, rest, None))
+    except InvalidTag:
+        fix = f"Set {PASSPHRASE} to the one that the backup was made with, or restore without --secrets."
+        raise BackupUnfit("the passphrase does not open the secrets of the backup.", fix) from None
+    return told
+
+
+def _passphrase(secrets: Secrets) -> str:
+    told = secrets.need(PASSPHRASE)
+    if len(told) < SHORTEST:
+        raise SettingUnfit(
+            f"{PASSPHRASE} has less than {SHORTEST} letters.", "Choose a longer one, and keep it elsewhere."
+        )
+    return told
+
+
+def _cipher(passphrase: str, salt: bytes) -> AESGCM:
+    return AESGCM(Scrypt(salt, 32, 2**15, 8, 1).derive(passphrase.encode()))
