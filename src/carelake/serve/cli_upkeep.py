@@ -1,10 +1,14 @@
-"""The commands that look after a lake: verify it, keep it small."""
+"""The commands that look after a lake: verify it, keep it small, run it by itself."""
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import sys
 from dataclasses import asdict
+from datetime import datetime, time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -62,3 +66,32 @@ def vacuum(dry_run: DryRun = False, as_json: Json = False) -> None:
         typer.echo(json.dumps(asdict(done)))
     else:
         show_upkeep.vacuumed(done, dry_run)
+
+
+def _time(told: str | time) -> time:
+    """A time of day as it is written on the command line."""
+    try:
+        return told if isinstance(told, time) else datetime.strptime(told, "%H:%M").time()
+    except ValueError:
+        raise typer.BadParameter("write the time as HH:MM, for example 02:30.") from None
+
+
+@app.command()
+def schedule(
+    cron: Annotated[bool, typer.Option("--cron/--systemd", help="Lines for a crontab, or units for systemd.")] = True,
+    at: Annotated[time, typer.Option(help="When, in the machine's own time.", parser=_time, metavar="HH:MM")] = time(2),
+    environment: Annotated[Path, typer.Option(help="The file of NAME=value lines to read first.")] = Path(
+        "carelake.env"
+    ),
+    backup: Annotated[Path | None, typer.Option(help="Make a backup in this folder after each.")] = None,
+) -> None:
+    """Print the lines that let cron or systemd run the lake daily, and look after it weekly. Nothing is installed."""
+    from .. import declare, lake
+    from ..upkeep import schedule as schedules
+
+    project = State.project.resolve()
+    lake.root(project, declare.read(project), "lake")  # a name that cannot be used is told here
+    folder = backup.resolve() if backup else None
+    program = (sys.executable, "-m", "carelake")
+    plan = schedules.Plan(program, project, project / environment, getpass.getuser(), at, folder)
+    typer.echo(schedules.cron(plan) if cron else schedules.systemd(plan), nl=False)
