@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +106,47 @@ def test_a_mart_that_fails_holds_back_what_it_is_made_of_and_names_those_that_re
     assert failed(did) == {"build first": "LAKE-402", "build second": "LAKE-404", "release release": ""}
     assert step(did, "dim_department", "build").outcome == "done"
     assert small.ask(DEPARTMENTS) == [("Cardiology",), ("Oncology",)]
+
+
+READER = """
+import sys
+from pathlib import Path
+from small_lake import Small
+lake = Small(Path(sys.argv[1]))
+both = (
+    "SELECT (SELECT SUM(amount) FROM silver.transaction), (SELECT SUM(amount) FROM gold.fact_transaction),"
+    " (SELECT COUNT(*) FROM silver.transaction), (SELECT COUNT(*) FROM bronze.hos_a_transactions)"
+)
+print("ready", flush=True)
+while not (lake.folder / "enough").exists():
+    for row in lake.ask(both):
+        print(*row, flush=True)
+"""
+
+
+def test_a_reader_in_another_process_sees_one_state_after_the_other_and_nothing_in_between(small: Small) -> None:
+    tests = Path(__file__).parent
+    words = [sys.executable, "-c", READER, str(small.folder)]
+    around = small.around({"PYTHONPATH": f"{tests}:{small.around()['PYTHONPATH']}"})
+    with subprocess.Popen(words, env=around, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout
+        assert reader.stdout.readline() == "ready\n"
+        small.sql("UPDATE transactions SET Amount = 60, ModifiedDate = '2024-11-01' WHERE TransactionID = 'T4'")
+        assert small.run(1).released == 2
+        shelf = small.project / "gold/own"
+        shelf.mkdir(parents=True)
+        (shelf / "bad.md").write_text("---\nabout: It.\ncolumns:\n  n: {kind: not_personal, about: It.}\n---\n")
+        (shelf / "bad.sql").write_text("SELECT amount AS n FROM silver.transaction")
+        small.sql("UPDATE transactions SET Amount = 70, ModifiedDate = '2024-11-02' WHERE TransactionID = 'T4'")
+        assert small.run(2).released is None
+        (shelf / "bad.md").unlink()
+        (shelf / "bad.sql").unlink()
+        assert small.run(3).released == 3
+        (small.folder / "enough").touch()
+        told, error = reader.communicate(timeout=120)
+    # 100.10 + 20.01 + 300.00 + 50.00, then 10 more each time; a version of T4 more lands in bronze each time
+    states = ["470.11 470.11 4 4", "480.11 480.11 4 5", "490.11 490.11 4 6"]
+    seen = list(dict.fromkeys(told.splitlines()))
+    assert error == ""
+    assert seen == [state for state in states if state in seen]
+    assert seen

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import bronze, gate, gold, reconcile, release, silver, standing, vault
+from . import bronze, gate, gold, quality, reconcile, release, silver, standing, vault
 from .errors import LakeError, LoginDenied, ReferenceUnavailable, SetRuleBroken
 from .foreign import as_ours
 from .lake import Lake, opened, vault_of
@@ -212,12 +212,14 @@ def _build(lake: Lake, did: Run) -> Iterator[Step]:
 def _check(lake: Lake, did: Run) -> Iterator[Step]:
     """Count what breaks the rules among all that stands, and say what stops the release."""
     try:
-        for table in standing.count(lake.engine, lake.declared, did.as_of, did.run_id, did.started):
-            yield Step("check", table, "done")
+        anew = list(standing.count(lake.engine, lake.declared, did.as_of, did.run_id, did.started))
         counts = standing.latest(lake.engine, lake.declared)
     except LakeError as error:
         yield replace(_failed("check", "rules", error), holds=_everything(lake))
         return
+    broken = {(one.table, one.rule) for one in counts if one.is_beyond and one.rule != quality.HELD_BACK}
+    found = f"more rows than are tolerated break {len(broken)} rules: see `carelake quality`" if broken else ""
+    yield Step("check", "rules", "done" if anew else "unchanged", sum(one.violating for one in counts), found=found)
     for one in gate.stopped(lake.declared, counts):
         stop = SetRuleBroken(one.table, one.rule, one.because, one.source, one.violating, one.rows_seen)
         step = _failed("check", f"{one.table}.{one.rule}", stop, one.violating)
