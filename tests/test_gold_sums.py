@@ -9,12 +9,13 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_gold import MARTS, declared
-from three_hospitals import AS_OF, STATUSES, SYSTEMS, three_hospitals
+from three_hospitals import AS_OF, STATUSES, SYSTEMS, Tables, three_hospitals
 from worked import build
 
 ANY_SEED = given(seed=st.integers(0, 10**9))
@@ -174,6 +175,62 @@ def test_every_claim_up_to_the_day_has_one_place(duck_sql, seed):
     assert sum(row["claims"] for row in rows) == whole["claims"] == len(claims)
     assert {name: whole[name] for name in ("approved", "denied", "pending", "unmapped")} == counts
     assert whole["denial_rate"] == ratio(Decimal(counts["denied"]), Decimal(counts["denied"] + counts["approved"]))
+
+
+def chains(tables: Tables) -> dict[int, list[dict[str, str]]]:
+    """Key of each original -> the submissions of its chain in their order, followed by hand from claim to claim."""
+    claims = {(row["source_system"], row["claim_id"]): row for row in tables["silver.claim"]}
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for claim in claims.values():
+        way = [claim]
+        while len(way) < 10 and (earlier := claims.get((claim["source_system"], named(way[-1])))):
+            way.append(earlier)
+        root = claim if len(way) == 10 else way[-1]
+        place = (0 if len(way) == 10 else len(way), claim["claim_date"] or "9999", int(claim["claim_key"]))
+        found.setdefault(int(root["claim_key"]), []).append((*place, claim))
+    return {root: [claim for *_, claim in sorted(chain, key=lambda one: one[:3])] for root, chain in found.items()}
+
+
+def named(claim: dict[str, str]) -> str | None:
+    """The claim that a replacement or a void names."""
+    return claim["original_claim_id"] if claim["frequency_code"] in ("7", "8") else None
+
+
+@A_FEW
+@ANY_SEED
+def test_every_claim_is_of_one_chain_and_the_last_submission_of_it_decides(duck_sql, seed):
+    tables = three_hospitals(seed)
+    build(duck_sql, declared(), "claim_final_disposition", tables, AS_OF)
+    rows = {row["original_claim_key"]: row for row in duck_sql.ask("SELECT * FROM gold.claim_final_disposition")}
+    expected = chains(tables)
+    assert rows.keys() == expected.keys()
+    for root, chain in expected.items():
+        last, row = chain[-1], rows[root]
+        void = last["frequency_code"] == "8"
+        assert (row["final_claim_key"], row["submissions"]) == (int(last["claim_key"]), len(chain))
+        assert row["paid_amount"] == (0 if void else money(last["paid_amount"]))
+        assert row["billed_amount"] == (0 if void else money(last["claim_amount"]))
+        assert (row["disposition"] == "voided") == void
+    assert sum(row["submissions"] for row in rows.values()) == len(tables["silver.claim"])
+
+
+@A_FEW
+@ANY_SEED
+def test_the_cash_flow_of_a_claim_sums_to_what_was_paid_on_it_in_the_end(duck_sql, seed):
+    tables = three_hospitals(seed)
+    build(duck_sql, declared(), "claim_final_disposition", tables, AS_OF)
+    build(duck_sql, declared(), "claim_cash_flow", tables, AS_OF)
+    flows = Counter[int]()
+    for row in duck_sql.ask("SELECT * FROM gold.claim_cash_flow"):
+        assert row["payments"] >= 0 >= row["reversals"]
+        assert row["payments"] + row["reversals"] == row["cash_amount"]
+        flows[row["original_claim_key"]] += row["cash_amount"]
+    paid = {
+        row["original_claim_key"]: row["paid_amount"]
+        for row in duck_sql.ask("SELECT original_claim_key, paid_amount FROM gold.claim_final_disposition")
+    }
+    assert any(amount for amount in paid.values())
+    assert {key: amount for key, amount in flows.items() if amount} == {k: v for k, v in paid.items() if v}
 
 
 @settings(max_examples=1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -45,10 +45,12 @@ def three_hospitals(seed: int, size: int = 300) -> Tables:
     """What is given of silver and reference, for `worked.build`."""
     dice = Dice(seed)
     systems = [dice.random.choice(SYSTEMS) for _ in range(size)]
+    claims = [claim(dice, key, system) for key, system in enumerate(systems)]
     return {
         "silver.transaction": [transaction(dice, key, system) for key, system in enumerate(systems)],
         "silver.encounter": [encounter(dice, key, system) for key, system in enumerate(systems)],
-        "silver.claim": [claim(dice, key, system) for key, system in enumerate(systems)],
+        "silver.claim": claims,
+        "silver.claim_history": [version for row in claims for version in history(dice, row)],
         **{f"silver.{name}": [listed(name, key) for key in range(24) if key % 8 < 5] for name in PEOPLE},
         "silver.cpt_code": [
             {"cpt_code_key": "1", "source_system": "billing", "cpt_code": "99213"},
@@ -92,11 +94,32 @@ def claim(dice: Dice, key: int, system: str) -> dict[str, str]:
         "claim_key": str(key),
         "source_system": system,
         **dice.keys(system, *PEOPLE, "payer"),
+        "claim_id": f"C{key}",
+        "frequency_code": dice.any_of("1", "1", "7", "7", "8", "3"),
+        "original_claim_id": dice.maybe(f"C{max(0, key + dice.random.randrange(-12, 4))}"),
         "claim_date": dice.day(),
         "claim_status": dice.any_of(*STATUSES, "Lost"),
         "claim_amount": dice.money(1000),
         "paid_amount": dice.money(800),
     }
+
+
+def history(dice: Dice, row: dict[str, str]) -> list[dict[str, str]]:
+    """What is known of a claim: some earlier states of it, and what it says now. Some states held for no time."""
+    days = sorted(dice.random.choices(range(1, 330), k=dice.random.randrange(1, 5)))
+    times = [f"2024-{1 + day // 28:02}-{1 + day % 28:02} 10:00" for day in days]
+    states = [
+        {name: row[name] for name in ("claim_key", "source_system")}
+        | {
+            "valid_from": time,
+            "valid_to": until,
+            "paid_amount": dice.money(800),
+            "is_deleted": dice.random.choice(["true", "false", "false"]),
+        }
+        for time, until in zip(times, [*times[1:], ""], strict=True)
+    ]
+    states[-1] |= {"paid_amount": row["paid_amount"], "is_deleted": "false"}
+    return states
 
 
 def listed(name: str, key: int) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sql_engines import SqlEngine
 
 from carelake.model import Declarations
-from carelake.plan import SHOWN, TIMELINE, stored_columns
+from carelake.plan import HIDDEN, SHOWN, TIMELINE, stored_columns
 from carelake.sql import tables_of
 
 Row = Mapping[str, str]
@@ -57,8 +57,9 @@ def columns_of_relation(relation: str, declared: Declarations) -> Mapping[str, s
     """Name -> SQL type of what a mart sees of `silver.x` or `reference.x`."""
     layer, name = relation.split(".")
     if layer == "silver":
-        told = stored_columns(declared.tables[name], declared.policy)
-        return {**{n: t for n, t in told.items() if n not in TIMELINE}, **{n: TIMELINE[n] for n in SHOWN}}
+        told = stored_columns(declared.tables[name.removesuffix("_history")], declared.policy)
+        held = [n for n in TIMELINE if n not in HIDDEN] if name.endswith("_history") else SHOWN
+        return {**{n: t for n, t in told.items() if n not in TIMELINE}, **{n: TIMELINE[n] for n in held}}
     if relation == "reference.setting":
         return {"name": "TEXT", "value": "TEXT"}
     return dict.fromkeys(declared.references[name].columns, "TEXT")
