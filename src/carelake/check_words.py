@@ -14,6 +14,8 @@ NEEDS = {
     "column": {"type", "kind"},
     "rule": {"must", "because", "otherwise"},
     "severity": set[str](),
+    "story": {"events"},
+    "event": {"when"},
     "source": {"about", "feeds"},
     "feed": set[str](),
     "control": {"suffix"},
@@ -29,7 +31,9 @@ NEEDS = {
     "privacy page": set[str](),
 }
 MAY_HAVE = {
-    "table": {"rules", "track", "tie_breaker", "z_order", "sla"},
+    "table": {"rules", "track", "tie_breaker", "z_order", "sla", "story"},
+    "story": {"follows"},
+    "event": {"show"},
     "column": {"required", "optional", "one_of", "refers_to", "about"},
     "rule": {"dimension", "tolerated", "sources"},
     "severity": {"otherwise", "tolerated"},
@@ -65,9 +69,10 @@ CHOICES = {
     "beyond_chance": {"true", "false"},
 }
 MAPPINGS = {
-    "columns", "control", "feeds", "kpi", "left", "release", "right", "roots", "rules", "settings", "sources", "types",
+    "columns", "control", "events", "feeds", "kpi", "left", "release", "right", "roots", "rules", "settings", "sources",
+    "story", "types",
 }  # fmt: skip
-LISTS = {"key", "track", "one_of", "z_order"}
+LISTS = {"key", "track", "one_of", "z_order", "show"}
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 SOURCE = re.compile(r"[a-z][a-z0-9_-]*")

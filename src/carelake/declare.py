@@ -16,11 +16,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import check, check_names, check_policy, check_reconciliations, check_settings, load_config, quality
+from . import check, check_names, check_policy, check_reconciliations, check_settings, check_story, load_config, quality
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import (
     Column,
     Declarations,
+    Event,
     Feed,
     Mart,
     Place,
@@ -31,6 +32,7 @@ from .model import (
     Setting,
     Severity,
     Side,
+    Story,
     Table,
 )
 from .page import Page, listed, part, read_page, read_select, told
@@ -175,6 +177,7 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
         yield from check_settings.mistakes_in_values(pages.lake, _known_settings(pages))
     for page in _readable(pages.tables.values()):
         yield from check.mistakes_in_table(page, kinds, pages.tables)
+        yield from check_story.mistakes_in_story(page, kinds)
     for page in _readable(pages.sources):
         yield from check.mistakes_in_source(page, pages.tables)
     yield from load_config.mistakes_in(configured(pages.lake.path.parent), pages.sources)
@@ -291,6 +294,7 @@ def _table(page: Page, project: Mapping[str, Any]) -> Table:
         sla=Decimal(says.get("sla", Table.sla)),
         tie_breaker=says.get("tie_breaker"),
         z_order=tuple(says.get("z_order", ())),
+        story=_story(says["story"]) if "story" in says else None,
     )
     rules = _rules({rule.name: rule for rule in (*quality.implied(table), *quality.met(table))}, says, project)
     return replace(
@@ -329,6 +333,11 @@ def _rule(name: str, says: Mapping[str, Any]) -> Rule:
             for source, there in says.get("sources", {}).items()
         },
     )
+
+
+def _story(says: Mapping[str, Any]) -> Story:
+    events = (Event(name, event["when"], tuple(event.get("show", ()))) for name, event in says["events"].items())
+    return Story(tuple(events), says.get("follows"))
 
 
 def _column(name: str, says: Mapping[str, Any]) -> Column:

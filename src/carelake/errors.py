@@ -317,6 +317,12 @@ class QuestionFailed(LakeError):
     why = "The engine's own words are not repeated here, since they can quote a value of a row."
 
 
+class RowUnknown(LakeError):
+    code = "LAKE-711"
+    exit_code = 70
+    why = "A history is that of one row, by its key, or by the id that its source gives it as silver shows it."
+
+
 class SqlUnfit(LakeError):
     """SQL of the declarations cannot be computed over what is there; it is named by where it stands."""
 

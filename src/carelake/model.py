@@ -83,6 +83,21 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Event:
+    """What happens to a row, in the words of its table."""
+
+    name: str
+    when: str  # SQL over what a version says, and as `old_<column>` over what the one before it said
+    show: tuple[str, ...] = ()  # the columns that tell more of it
+
+
+@dataclass(frozen=True)
+class Story:
+    events: tuple[Event, ...]
+    follows: str | None = None  # the column that names the row of the same table whose story it goes on with
+
+
+@dataclass(frozen=True)
 class Table:
     name: str
     about: str
@@ -96,6 +111,7 @@ class Table:
     sla: Decimal = Decimal("0.995")  # the share of rows that should be trusted, at least
     tie_breaker: str | None = None  # of two differing rows of one key and time in one load, the greater wins
     z_order: tuple[str, ...] = ()  # the columns that `optimize` lays its rows along
+    story: Story | None = None
 
     @property
     def own_key(self) -> str:

@@ -17,7 +17,7 @@ import typer
 from .. import __version__
 from ..errors import LakeFull
 from ..foreign import as_ours, is_no_space
-from . import cli_backup, cli_quality, cli_reconcile, cli_upkeep
+from . import cli_backup, cli_history, cli_quality, cli_reconcile, cli_upkeep
 from .options import DAY, AsOf, Json, State, now
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(cli_history.app)
 app.add_typer(cli_quality.app)
 app.add_typer(cli_reconcile.app)
 app.add_typer(cli_upkeep.app)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
-from .. import changes, declare, plan, timeline
+from .. import changes, declare, plan, story, timeline
 from ..engine.duck import SESSION
 from ..engine.duck_view import files_of, view_of
 from ..engine.duck_write import exists
@@ -54,18 +54,44 @@ def ask(project: Path, question: str, *, as_it_stands: bool = False) -> Iterator
     named = _tables(question)
     shown = _Shown(project, declared, as_it_stands)
     views = {name: shown.select(name) for name in named}
+    with _opened(views, shown.files) as db:
+        try:
+            answer = db.sql(question).to_arrow_reader(10_000)
+        except duckdb.Error as error:
+            raise _explained(error, db, named) from None
+        yield pa.RecordBatchReader.from_batches(answer.schema, _batches(answer))
+
+
+@contextmanager
+def telling(project: Path, table: Table) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
+    """What answers CareLake's own SELECTs over the versions of `table` as they are released: see story.py.
+
+    Raises `QuestionRefused` if it is in no release yet, and as `ask` does.
+    """
+    shown = _Shown(project, declare.read(project))
+    with _opened(shown.told(table), shown.files) as db:
+
+        def tell(select: str) -> list[dict[str, Any]]:
+            try:
+                rows: list[dict[str, Any]] = db.sql(select).to_arrow_table().to_pylist()
+            except duckdb.Error as error:
+                raise _stopped(error) from None
+            return rows
+
+        yield tell
+
+
+@contextmanager
+def _opened(views: Mapping[str, str], files: list[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that shows `views` and can open `files`, and nothing else."""
     with TemporaryDirectory(prefix="carelake-") as spill, duckdb.connect() as db:
         for name, select in views.items():
             layer, table = name.split(".")
             db.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
             with _undamaged(name):
                 db.execute(f'CREATE VIEW "{layer}"."{table}" AS {select}')
-        _lock(db, shown.files, spill)
-        try:
-            answer = db.sql(question).to_arrow_reader(10_000)
-        except duckdb.Error as error:
-            raise _explained(error, db, named) from None
-        yield pa.RecordBatchReader.from_batches(answer.schema, _batches(answer))
+        _lock(db, files, spill)
+        yield db
 
 
 def tables(project: Path) -> list[str]:
@@ -251,6 +277,16 @@ class _Shown:
         select = self._stored(name, self.released.get(name))
         holds = [field.name for field in self._delta(name, self.released[name]).schema().fields]
         return plan.widened(f"({select})", holds, wanted)
+
+    def told(self, table: Table) -> dict[str, str]:
+        """What stories are told of, by name: the versions of `table`, what is held back of it, and the loads."""
+        if not self.released:
+            raise QuestionRefused("nothing is released yet.", "Run `carelake run`, and ask again.")
+        stored, held = self._relations(table)
+        loads = f"({self._stored('audit.load_logs', None)})"
+        steps = changes.steps(table, self.declared.policy, stored, held, loads)
+        every = f"SELECT * FROM {held} AS held"
+        return {story.STEPS: steps, story.HELD: every, story.LOADS: f"SELECT id, load_id FROM {loads} AS load"}
 
     def _stored(self, name: str, version: int | None) -> str:
         if version is None and not name.startswith("audit."):
