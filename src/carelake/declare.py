@@ -16,23 +16,27 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from . import check, check_names, check_policy, check_reconciliations, check_settings, check_story, load_config, quality
+from . import (
+    check,
+    check_names,
+    check_policy,
+    check_reconciliations,
+    check_settings,
+    check_story,
+    declare_table,
+    load_config,
+)
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import (
-    Column,
     Declarations,
-    Event,
     Feed,
     Mart,
     Place,
     Policy,
     Reconciliation,
     Reference,
-    Rule,
     Setting,
-    Severity,
     Side,
-    Story,
     Table,
 )
 from .page import Page, listed, part, read_page, read_select, told
@@ -84,7 +88,9 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
     if mistakes := list(_mistakes(pages)):
         raise DeclarationsRefused(mistakes)
     lake = pages.lake.plain()
-    tables = {name: _table(page.plain(), part(lake.part("rules"), name)) for name, page in pages.tables.items()}
+    tables = {
+        name: declare_table.table(page.plain(), part(lake.part("rules"), name)) for name, page in pages.tables.items()
+    }
     feeds = chain.from_iterable(_feeds(page.plain()) for page in pages.sources)
     return Declarations(
         place=_place(lake),
@@ -281,78 +287,6 @@ def _settings(lake: Page, pages: Pages) -> Iterator[tuple[str, Setting]]:
         yield str(name), Setting(str(says["about"]), given.get(name, default), default, check_settings.may_be(says))
 
 
-def _table(page: Page, project: Mapping[str, Any]) -> Table:
-    says = page.says
-    table = Table(
-        name=page.stem,
-        about=says["about"],
-        key=tuple(says["key"]),
-        sequence_by=says["sequence_by"],
-        history=says["history"],
-        columns=tuple(_column(name, column) for name, column in says["columns"].items()),
-        track=tuple(says.get("track", ())),
-        sla=Decimal(says.get("sla", Table.sla)),
-        tie_breaker=says.get("tie_breaker"),
-        z_order=tuple(says.get("z_order", ())),
-        story=_story(says["story"]) if "story" in says else None,
-    )
-    rules = _rules({rule.name: rule for rule in (*quality.implied(table), *quality.met(table))}, says, project)
-    return replace(
-        table,
-        rules=tuple(rule for rule in rules if not quality.is_of_a_set(rule.must)),
-        set_rules=tuple(rule for rule in rules if quality.is_of_a_set(rule.must)),
-    )
-
-
-def _rules(implied: Mapping[str, Rule], says: Mapping[str, Any], project: Mapping[str, Any]) -> list[Rule]:
-    """The rules that a table declares, and those to which the project gives another severity."""
-    rules = {name: _rule(name, rule) for name, rule in says.get("rules", {}).items()}
-    for name, rule in project.items():
-        known = rules.get(name) or implied.get(name)
-        rules[name] = _rule(name, {**_told(known), **rule} if known else rule)
-    return list(rules.values())
-
-
-def _told(rule: Rule) -> dict[str, Any]:
-    words = ("must", "because", "otherwise", "dimension", "tolerated")
-    sources = {name: {"otherwise": s.otherwise, "tolerated": s.tolerated} for name, s in rule.sources.items()}
-    return {word: getattr(rule, word) for word in words} | {"sources": sources}
-
-
-def _rule(name: str, says: Mapping[str, Any]) -> Rule:
-    otherwise, tolerated = says["otherwise"], Decimal(says.get("tolerated", 0))
-    return Rule(
-        name=name,
-        must=says["must"],
-        because=says["because"],
-        otherwise=otherwise,
-        dimension=says.get("dimension", "validity"),
-        tolerated=tolerated,
-        sources={
-            source: Severity(there.get("otherwise", otherwise), Decimal(there.get("tolerated", tolerated)))
-            for source, there in says.get("sources", {}).items()
-        },
-    )
-
-
-def _story(says: Mapping[str, Any]) -> Story:
-    events = (Event(name, event["when"], tuple(event.get("show", ()))) for name, event in says["events"].items())
-    return Story(tuple(events), says.get("follows"))
-
-
-def _column(name: str, says: Mapping[str, Any]) -> Column:
-    return Column(
-        name=name,
-        kind=says["kind"],
-        type=says.get("type", "text"),
-        required=says.get("required") == "true",
-        optional=says.get("optional") == "true",
-        one_of=tuple(says.get("one_of", ())),
-        refers_to=says.get("refers_to"),
-        about=says.get("about", ""),
-    )
-
-
 def _feeds(page: Page) -> Iterator[Feed]:
     for name, says in page.part("feeds").items():
         reads = next(word for word in check.READS if word in says)
@@ -396,7 +330,7 @@ def _with_sums(feed: Feed, tables: Mapping[str, Table]) -> Feed:
 
 
 def _mart(page: Page, select: str) -> Mart:
-    columns = tuple(_column(name, column) for name, column in page.says["columns"].items())
+    columns = tuple(declare_table.column(name, column) for name, column in page.says["columns"].items())
     return Mart(
         name=page.stem,
         shelf=page.path.parent.name,
