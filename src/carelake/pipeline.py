@@ -54,6 +54,10 @@ class Run:
 
 Watch = Callable[[Step], None]
 WARNED = 80  # the exit code of warnings, where they count
+BEHIND = (
+    "this machine says {:%Y-%m-%d %H:%M}, and the latest release came out at {:%Y-%m-%d %H:%M}. Nothing is lost and the"
+    " order is kept, but times are shown that never were: set the clock (`timedatectl`), and run again."
+)
 FORGOTTEN = (
     "declared no more, and its rows stay in silver and in every figure. If its source was renamed, give it the old name"
     " again, or it is loaded twice. If it has ended, declare it with `active: false`."
@@ -78,6 +82,7 @@ def run(
         did_step = _recorder(did, watch)
         minted = vault_of(lake)  # before anything is read: without its key nothing could be refined
         _tidy(lake)
+        did_step(_clock(lake, did))
         denied: set[str] = set()
         for feeds in _rounds(lake.declared.feeds):
             for feed in feeds:
@@ -122,6 +127,13 @@ def _tidy(lake: Lake) -> None:
     staging = lake.bronze.with_name("staging")
     for path in staging.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _clock(lake: Lake, did: Run) -> Iterator[Step]:
+    """A clock that has gone backwards costs nothing, since loads and releases are counted, and has to be known."""
+    last = release.latest(lake.engine)
+    if last and did.started < last.released_at:
+        yield Step("clock", "clock", "warned", found=BEHIND.format(did.started, last.released_at))
 
 
 def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool, denied: set[str]) -> Iterator[Step]:
