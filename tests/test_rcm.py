@@ -16,8 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import rcm
+import rcm_rules
+from test_defects import counted
 
-from carelake import declare, pipeline, project
+from carelake import assessment, declare, pipeline, project, quality
 from carelake.serve import door
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -188,6 +190,26 @@ def test_no_name_ssn_phone_or_birth_date_is_in_silver(lake):
     said = buffer.getvalue()
     for name in ("PatientID", "SSN", "PhoneNumber", "Address"):
         assert not [row for row in rows if row[header.index(name)] in said], name
+
+
+def test_every_rule_counts_what_is_counted_in_the_files(lake):
+    tables = declare.read(lake.folder).tables
+    shipped = {f"{t.name}.{rule.name}" for t in tables.values() for rule in (*t.rules, *quality.set_rules_of(t))}
+    judged = {name for name in shipped if name.split(".")[0] in rcm_rules.BROKEN} - {
+        "claim.payer_id_met",  # nobody lists payers: they cannot be judged
+        "transaction.payer_id_met",
+    }
+    wanted = rcm_rules.counted()
+    assert wanted.keys() == judged
+    results = lake.ask("SELECT table_name, rule, scope, violating FROM audit.rule_results")
+    assert counted(results, lake.folder) == {name: count for name, count in wanted.items() if count}
+
+
+def test_the_figures_may_be_used_with_care(lake):
+    verdicts = {mart.mart: mart.verdict for mart in assessment.assess(lake.folder).marts}
+    assert "not" not in verdicts.values()
+    facts = ("fact_claim", "fact_encounter", "fact_transaction", "ar_aging", "days_in_ar", "collection_rates")
+    assert {name: verdicts[name] for name in facts} == dict.fromkeys(facts, "with care")
 
 
 def contents(lake: Made) -> dict[str, pa.Table]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import quality, release, score, standing
+from . import quality, release, score, standing, unjudged
 from .errors import QuestionRefused, choose
 from .lake import Lake, opened
 from .model import Count, Rule, Table
@@ -21,13 +21,14 @@ class Assessment:
     counts: list[Count]
     scores: list[score.Score]
     marts: list[score.Judged]
+    unjudged: list[unjudged.Unjudged]
 
 
 def assess(project: Path) -> Assessment:
     """Counts, scores and verdicts as they stand. Empty before the first run."""
     with opened(project, {}, writing=False) as lake:
         if lake.engine.version(release.TABLE) is None:
-            return Assessment([], [], [])
+            return Assessment([], [], [], [])
         counts = standing.latest(lake.engine, lake.declared)
         before = standing.before(lake.engine, lake.declared)
         latest = release.latest(lake.engine)
@@ -36,6 +37,7 @@ def assess(project: Path) -> Assessment:
             counts,
             score.scores(lake.declared, counts, before),
             score.verdicts(lake.declared, counts, held) if counts else [],
+            unjudged.unjudged(lake.declared),
         )
 
 

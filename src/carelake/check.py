@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 from zoneinfo import available_timezones
@@ -23,7 +23,9 @@ VIEWS = ("", "_history", "_all")  # of a silver table
 READS = {"table": "connection", "files": "landing", "service": "connection"}  # what a feed reads, and where it says so
 
 
-def mistakes_in_table(page: Page, kinds: Mapping[str, Any], tables: Mapping[str, Page]) -> Iterator[Mistake]:
+def mistakes_in_table(
+    page: Page, kinds: Mapping[str, Any], tables: Mapping[str, Page], references: Collection[str]
+) -> Iterator[Mistake]:
     """A table is keyed by source system first, its columns say their kind, its rules are portable."""
     columns, key = page.part("columns"), listed(page.says, "key")
     yield from misnamed(page, page.stem, page.says, "table")
@@ -43,7 +45,7 @@ def mistakes_in_table(page: Page, kinds: Mapping[str, Any], tables: Mapping[str,
         yield from _unkind(page, name, column, kinds)
         yield from _misreferred(page, name, column, kinds, tables)
     yield from _unstored(page, [*key, *filter(None, named[1:])], kinds)
-    yield from check_rules.mistakes_in_rules(page, page.part("rules"), page, tables)
+    yield from check_rules.mistakes_in_rules(page, page.part("rules"), page, tables, references)
     yield from check_rules.no_share(page, told(page.says, "sla") or "1")
 
 
@@ -249,7 +251,7 @@ def _unproven(page: Page, select: str) -> Iterator[Mistake]:
         yield page.mistake("LAKE-124", key, found, why, fix)
 
 
-def mistakes_in_lake(page: Page, tables: Mapping[str, Page]) -> Iterator[Mistake]:
+def mistakes_in_lake(page: Page, tables: Mapping[str, Page], references: Collection[str]) -> Iterator[Mistake]:
     """lake.yml says words it may say; its rules are of tables that exist."""
     yield from misnamed(page, page.stem, page.says, "lake")
     yield from misnamed(page, "roots", page.part("roots"), "roots")
@@ -259,7 +261,7 @@ def mistakes_in_lake(page: Page, tables: Mapping[str, Page]) -> Iterator[Mistake
         yield from unknown(page, table, "table", tables)
         if table in tables and isinstance(rules, Mapping):
             yield from unfit(page, rules)
-            yield from check_rules.mistakes_in_rules(page, rules, tables[table], tables)
+            yield from check_rules.mistakes_in_rules(page, rules, tables[table], tables, references)
         elif not isinstance(rules, Mapping):
             fix = "Indent one `name: ...` a line below it."
             yield page.mistake("LAKE-101", table, f"'{table}' names no rules", "It means nothing so.", fix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -17,7 +17,7 @@ VIEWS = ("", "_history", "_all")  # of a silver table
 
 
 def mistakes_in_rules(
-    page: Page, rules: Mapping[str, Any], table: Page, tables: Mapping[str, Page]
+    page: Page, rules: Mapping[str, Any], table: Page, tables: Mapping[str, Page], references: Collection[str]
 ) -> Iterator[Mistake]:
     """A rule says what must hold of a row of `table`, and why. Of one that is there already, `page` may be another one
     that gives it another severity.
@@ -34,7 +34,7 @@ def mistakes_in_rules(
         yield from refused
         if isinstance(rule, Mapping) and not refused:
             yield from _unsevere(page, rule)
-            yield from _unseen(page, name, rule, table, tables)
+            yield from _unseen(page, name, rule, table, tables, references)
 
 
 def _implied(table: Page) -> set[str]:
@@ -71,7 +71,7 @@ def _is_share(told: str) -> bool:
 
 
 def _unseen(
-    page: Page, name: str, rule: Mapping[str, Any], table: Page, tables: Mapping[str, Page]
+    page: Page, name: str, rule: Mapping[str, Any], table: Page, tables: Mapping[str, Page], references: Collection[str]
 ) -> Iterator[Mistake]:
     """What a rule looks at is there. A set rule sees what silver shows, and holds nothing back."""
     must = told(rule, "must")
@@ -89,15 +89,16 @@ def _unseen(
     for other in quality.beside(must):
         yield from unknown(page, at(must, other), "table that it refers to", referred)
     for other in sql.tables_of(must):
-        yield from unknown(page, at(must, other), "table", _readable(tables))
+        yield from unknown(page, at(must, other), "table", _readable(tables, references))
     for column in quality.columns_of(must):
         qualifier, _, bare = column.rpartition(".")
         there = tables.get(qualifier, table) if qualifier else table
         yield from unknown(page, at(must, bare), "column", _shown(there))
 
 
-def _readable(tables: Mapping[str, Page]) -> set[str]:
-    return {f"silver.{name}{view}" for name in tables for view in VIEWS}
+def _readable(tables: Mapping[str, Page], references: Collection[str]) -> set[str]:
+    silver = {f"silver.{name}{view}" for name in tables for view in VIEWS}
+    return silver | {f"reference.{name}" for name in references}
 
 
 def _shown(table: Page) -> set[str]:

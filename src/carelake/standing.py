@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
 
-from . import quality, sql
+from . import quality, sql, unjudged
 from .engine import Engine
 from .gold import state as state_of
 from .model import Count, Declarations, Rule, Table
@@ -43,11 +43,13 @@ def count(engine: Engine, declared: Declarations, as_of: date, run_id: str, now:
     Raises `EngineFailed`.
     """
     known = {row["table_name"]: row["state"] for row in engine.ask(_OF_CHECK.format(place=1)).to_pylist()}
+    idle = {(one.table, one.rule, one.source) for one in unjudged.unjudged(declared)}
     for table in declared.tables.values():
         select = quality.standing(table)
-        state = _state(engine, table, select, as_of)
+        mine = {(rule, source) for name, rule, source in idle if name == table.name}
+        state = _state(engine, table, select, as_of, sorted(mine))
         if known.get(table.name) != state:
-            rows = list(_results(table, _combinations(engine, select, as_of)))
+            rows = list(_results(table, _combinations(engine, select, as_of), mine))
             stamp = {"run_id": run_id, "judged_at": now, "scope": OF_TABLE, "state": state}
             engine.lend("result", pa.Table.from_pylist([row | stamp for row in rows], _SCHEMA))
             engine.append(TABLE, "SELECT * FROM result")
@@ -55,11 +57,11 @@ def count(engine: Engine, declared: Declarations, as_of: date, run_id: str, now:
             yield table.name
 
 
-def _state(engine: Engine, table: Table, select: str, as_of: date) -> str:
+def _state(engine: Engine, table: Table, select: str, as_of: date, idle: Sequence[tuple[str, str]]) -> str:
     """What tells whether a count would come out as the last one did."""
     inputs = {name: state_of(engine, name) for name in sql.tables_of(select)}
     rules = [rule.name for rule in quality.counted(table)]
-    told = json.dumps([inputs, select, rules, as_of.isoformat() if "$as_of" in select else ""])
+    told = json.dumps([inputs, select, rules, idle, as_of.isoformat() if "$as_of" in select else ""])
     return hashlib.sha256(told.encode()).hexdigest()
 
 
@@ -67,8 +69,12 @@ def _combinations(engine: Engine, select: str, as_of: date) -> list[dict[str, An
     return list(engine.ask(select, as_of).to_pylist())
 
 
-def _results(table: Table, combinations: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """A row per source and rule, also where none breaks it; and one of what is held back."""
+def _results(
+    table: Table, combinations: list[dict[str, Any]], idle: Collection[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    """A row per source and rule, also where none breaks it, and one of what is held back. Of an `idle` rule, one that
+    cannot be judged of the source, no row was seen.
+    """
     broken: dict[str, Counter[str]] = {row["source_system"]: Counter() for row in combinations}
     seen = Counter[str]()
     for row in combinations:
@@ -86,8 +92,8 @@ def _results(table: Table, combinations: list[dict[str, Any]]) -> Iterator[dict[
                 "rule": name,
                 "otherwise": rules[name].severity(source).otherwise if name in rules else "quarantine",
                 "source_system": source,
-                "violating": counts[name],
-                "rows_seen": seen[source],
+                "violating": 0 if (name, source) in idle else counts[name],
+                "rows_seen": 0 if (name, source) in idle else seen[source],
             }
 
 

@@ -24,6 +24,7 @@ def plain(found: Assessment) -> dict[str, Any]:
         "scores": [asdict(score) | {"meets_sla": score.meets_sla} for score in found.scores],
         "rules": [asdict(count) | {"share": count.share, "is_beyond": count.is_beyond} for count in found.counts],
         "marts": [asdict(mart) for mart in found.marts],
+        "unjudged": [asdict(one) for one in found.unjudged],
     }
 
 
@@ -42,6 +43,7 @@ def assessment(found: Assessment) -> None:
         scores.add_row(one.table, one.source, f"{one.rows:,}", *cells)
     out.print(scores, "")
     _rules(found)
+    _unjudged(found)
     _marts(found)
 
 
@@ -53,6 +55,18 @@ def _rules(found: Assessment) -> None:
             cells = (f"{one.violating:,}", f"{one.rows_seen:,}", _percent(severity.tolerated), severity.otherwise)
             rules.add_row(f"{one.table}.{one.rule}", one.source, *cells)
     if rules.row_count:
+        console().print(rules, "")
+
+
+def _unjudged(found: Assessment) -> None:
+    """Rules that cannot be judged, by what keeps them from it."""
+    why: dict[str, list[str]] = {}
+    for one in found.unjudged:
+        why.setdefault(one.why, []).append(f"{one.table}.{one.rule}")
+    rules = table("cannot be judged", "because")
+    for reason, names in why.items():
+        rules.add_row(", ".join(names), reason)
+    if why:
         console().print(rules, "")
 
 
