@@ -182,12 +182,8 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     if not pages.project_settings.unreadable:
         yield from check_settings.mistakes_in_values(pages.lake, _known_settings(pages))
     for page in _readable(pages.tables.values()):
-<<<<<<< HEAD
-        yield from check.mistakes_in_table(page, kinds, pages.tables)
-        yield from check_story.mistakes_in_story(page, kinds)
-=======
         yield from check.mistakes_in_table(page, kinds, pages.tables, pages.references)
->>>>>>> 54f7337 (The shipped rules that look further than a row, and which of them cannot be judged of which source)
+        yield from check_story.mistakes_in_story(page, kinds)
     for page in _readable(pages.sources):
         yield from check.mistakes_in_source(page, pages.tables)
     yield from load_config.mistakes_in(configured(pages.lake.path.parent), pages.sources)
