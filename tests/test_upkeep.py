@@ -248,6 +248,19 @@ def test_a_reader_in_another_process_reads_on_while_runs_optimize_and_vacuum_wor
     assert (said.split()[-2:], wrong) == ([str(rows), "True"], "")
 
 
+def test_what_a_rollback_went_back_to_stays_however_long_it_holds(worn: Small) -> None:
+    before = released(worn, 1)
+    told = worn.command("release", "rollback", "--to", "1", "--because", "a test")
+    assert told.returncode == 0
+    assert swept(worn, LATER + timedelta(days=400)).releases == (4,)
+    assert released(worn, 4) == released(worn, 1) == before
+    assert worn.command("release", "resume").returncode == 0
+    day(worn, 3)
+    assert whole(worn, LATER)
+    told = worn.command("release", "rollback", "--to", "2", "--because", "a test")
+    assert (told.returncode, b"can no longer be read" in told.stderr) == (30, True)
+
+
 def test_on_the_command_line_both_say_what_they_did(worn: Small) -> None:
     told = worn.command("optimize", "silver.claim").stdout.decode()
     assert told.splitlines()[-1] == "1 tables were written anew."
