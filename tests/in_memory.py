@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from carelake import bronze, declare, silver
+from carelake import bronze, declare, epochs, refinery, repaired, silver
 from carelake.engine.duck import Duck
 from carelake.lake import ZONES
 from carelake.ledger import Ledger, Load
@@ -55,6 +55,7 @@ class InMemory:
         self.engine = Duck({layer: folder / layer for layer in ZONES}, staging)
         self.ledger = Ledger(self.engine, self.bronze)
         self.ledger.create()
+        repaired.create(self.engine)
         silver.create(self.engine, says)
         self.vault = Vault(self.engine, SECRET)
 
@@ -91,11 +92,14 @@ class InMemory:
 
     def refine(self, *tables: str, now: datetime = DAY_0) -> dict[str, silver.Refined]:
         """What each table, or each one of `tables`, took in."""
-        at = silver.Refinery(
-            self.engine, self.ledger, self.vault, self.bronze, self.declared.policy, f"{now:%d%H%M}", now
-        )
+        at = refinery.Refinery(
+            self.engine, self.ledger, self.vault, self.bronze, self.declared.policy, f"{now:%d%H%M}", now,
+            epochs.current(self.engine),
+        )  # fmt: skip
         named: Sequence[Table] = [t for t in self.declared.tables.values() if not tables or t.name in tables]
         refined = {table.name: silver.refine(at, table, self.declared.feeds) for table in named}
+        for table in named:
+            repaired.renew(at, table, self.declared.feeds)
         silver.define(self.engine, self.declared)
         return refined
 

@@ -145,13 +145,14 @@ def _claims(folder: Path, day: int, told: Sequence[tuple[str, str, str]]) -> Non
 RUN = """
 import os, sys
 from datetime import datetime
+from carelake.serve import options
+now = datetime.fromisoformat(sys.argv[1])
+options.now = lambda: now
 from carelake.serve import cli
 from carelake.source import sql
 sql.read.__kwdefaults__["range_rows"] = 60  # so that a first load of 150 rows is cut into three
-now = datetime.fromisoformat(sys.argv[1])
-cli.now = lambda: now
 {before}
-sys.argv = ["carelake", "-p", sys.argv[2], "run"]
+sys.argv = ["carelake", "-p", *sys.argv[2:]]
 cli.main()
 """
 # Dies at one of the moments that matter, before or after each commit and each change of a folder's name: at the n-th of
@@ -207,24 +208,26 @@ class Stretch:
     seconds: float
 
 
-def started(hospital: Hospital, now: datetime, before: str = "") -> subprocess.Popen[str]:
-    """`carelake run` at that hour. `before` is Python that runs in its process first."""
-    command = [sys.executable, "-c", RUN.format(before=before), now.isoformat(), str(hospital.project)]
+def started(
+    hospital: Hospital, now: datetime, before: str = "", words: Sequence[str] = ("run",)
+) -> subprocess.Popen[str]:
+    """`carelake run`, or what `words` say, at that hour. `before` is Python that runs in its process first."""
+    command = [sys.executable, "-c", RUN.format(before=before), now.isoformat(), str(hospital.project), *words]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=hospital.folder, env=hospital.environment)
 
 
-def run(hospital: Hospital, now: datetime, before: str = "") -> str:
+def run(hospital: Hospital, now: datetime, before: str = "", words: Sequence[str] = ("run",)) -> str:
     """What a run that must succeed has said."""
-    process = started(hospital, now, before)
+    process = started(hospital, now, before, words)
     said, wrong = process.communicate()
     assert process.returncode == 0, f"{said}\n{wrong}"
     return said
 
 
-def killed_at(hospital: Hospital, now: datetime, moment: int | str) -> bool:
+def killed_at(hospital: Hospital, now: datetime, moment: int | str, words: Sequence[str] = ("run",)) -> bool:
     """Whether a run that should die at a moment has died there; else it never came to it, and ended well."""
-    process = started(hospital, now, DIES.format(moment=moment))
+    process = started(hospital, now, DIES.format(moment=moment), words)
     said, wrong = process.communicate()
     assert process.returncode in (0, -9), f"{said}\n{wrong}"
     return process.returncode == -9

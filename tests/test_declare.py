@@ -299,7 +299,7 @@ def test_a_setting_that_lake_yml_does_not_name_has_its_default(rcm):
     slip(rcm, "lake.yml", "days_in_ar_window: 90 ", "days_in_ar_window: 366 ")
     values = {name: setting.value for name, setting in declare.read(rcm).settings.items()}
     shipped = {"ar_aging_from": "service_date", "days_in_ar_window": "366", "large_claim_from": "50000"}
-    assert values == {**shipped, "beds": "12"}
+    assert values == {**shipped, "quarantine_days": "14", "beds": "12"}
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from . import silver
+from . import epochs, refinery
 from .engine import Engine
 from .landed import since_whole
 from .ledger import TABLE
+from .model import REPAIR
 from .plan import LOAD, REVISION
 
 Figures = list[tuple[str, Decimal, Decimal]]  # item, what is expected, what is found
@@ -67,9 +68,10 @@ def refined(engine: Engine, table: str, fed: Sequence[tuple[str, str]], landed: 
     """Rows that were landed and taken in, by the ledger; and where they are, counted in the tables themselves. `fed`
     are the (source, feed) that fill the table now.
     """
-    stored = f"silver.{table}_versions"
+    stored, began = f"silver.{table}_versions", epochs.current(engine)
+    landed = [load for load in landed if load["data_source"] != REPAIR]  # they stand for rows that were landed before
     marked = {
-        (source, feed): engine.marked(stored, silver.mark(table, source, feed))
+        (source, feed): engine.marked(stored, refinery.mark(table, source, feed, began))
         for source, feed in dict.fromkeys((load["data_source"], load["feed"]) for load in landed)
     }
     mine = [load for load in landed if marked[load["data_source"], load["feed"]] or _of(load) in fed]
@@ -92,5 +94,7 @@ def _placed(engine: Engine, table: str, waiting: Sequence[int]) -> int:
         f"SELECT COUNT(*) AS n FROM quarantine.{table} WHERE {seen}",
     )
     physical = sum(int(engine.ask(count).to_pylist()[0]["n"]) for count in counts)
-    tallies = (silver.tally_of(table, tally) for tally in (silver.REFUSED, silver.SETTLED))
-    return physical + sum(engine.marked(stored, tally) for tally in tallies)
+    epoch = epochs.current(engine).get(table, 1)
+    signs = {refinery.REFUSED: 1, refinery.SETTLED: 1, refinery.TAKEN_BACK: -1}
+    told = (sign * engine.marked(stored, refinery.tally_of(table, tally, epoch)) for tally, sign in signs.items())
+    return physical + sum(told)

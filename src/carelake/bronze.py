@@ -326,7 +326,7 @@ def _load(
     with in_our_words("land"):
         work.joinpath(RANGE).write_text(json.dumps({"until": delivery.until}), encoding="utf-8")
         for path in work.iterdir():
-            _durable(path)
+            durable(path)
     return Load(
         feed=feed,
         run_id=to.run_id,
@@ -374,7 +374,8 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _durable(path: Path) -> None:
+def durable(path: Path) -> None:
+    """Have a file on the disk, and not only on its way."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .check_words import unfit
 from .errors import Mistake
+from .model import REPAIR
 from .page import Page
 
 
@@ -18,6 +19,9 @@ def mistakes_in_names(sources: Iterable[Page], marts: Iterable[Page]) -> Iterato
     for page in marts:
         places[f"gold.{page.stem}"].append(page.path.parent.name)
     for page in sources:
+        if page.path.stem == REPAIR:
+            found, why = f"a source is named '{REPAIR}'", "That is the source of what is repaired by hand."
+            yield page.mistake("LAKE-135", "", found, why, "Rename its file.")
         for feed in page.part("feeds"):
             places[f"bronze.{page.stem}_{feed}".replace("-", "_")].append(f"{page.stem}.{feed}")
     for name, where in places.items():

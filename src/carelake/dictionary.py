@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from . import changes, lake, ledger, plan, privacy, quality, reconcile, release, silver
+from . import changes, epochs, lake, ledger, made, plan, privacy, quality, reconcile, release, repaired, silver
 from .model import Column, Declarations, Mart, Policy, Table
 
 HEAD = """# Data dictionary
@@ -17,7 +17,7 @@ SILVER = """## Silver
 
 Every table has three views: `silver.x` shows the current, trusted rows; `silver.x_history` every accepted version;
 `silver.x_all` one row per key, the trusted one or, where there is none, the last one held back. `quarantine.x` keeps
-every row that was held back, with its reasons. Beside the columns of their table they have these:
+every row that is held back, with its reasons. Beside the columns of their table they have these:
 """
 REFERENCE = """## Reference
 
@@ -28,7 +28,8 @@ LANDED = """## Bronze
 
 `bronze.<source>_<feed>` shows what a feed has landed, as its source has it, identifiers included: it is in the zone of
 originals. A hyphen in a name becomes an underscore. `bronze.<source>_<feed>_rejected` shows lines that are no rows
-(`line_number`, `reason`, `line`). Columns of CareLake's own stand behind those of the source:
+(`line_number`, `reason`, `line`), and `bronze.repair_<source>_<feed>` what was repaired by hand. Columns of CareLake's
+own stand behind those of the source:
 """
 
 TIMELINE = {  # column of every history -> what it means
@@ -47,6 +48,9 @@ TIMELINE = {  # column of every history -> what it means
 BRONZE = {
     plan.SEQUENCE: ("BIGINT", "The load of its feed that landed it, counted from 1."),
     plan.DELETED: ("BOOLEAN", "A tombstone: its key was in the source before, and is no more."),
+    plan.OF_ROW: ("BIGINT", "Of a repair, the row that it stands for, of the load in `_lake_sequence` of that feed."),
+    plan.REPAIR: ("BIGINT", "Of a repair, the load of repairs that it is of, counted from 1."),
+    plan.ACCEPTED: ("TEXT", "Of a repair, the rules that it may break, with `;` between."),
 }
 AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
     "audit.load_logs": (
@@ -85,6 +89,8 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "summed": "Its columns that were added up.",
             "sum_told": "What they come to at the source, or in the control file.",
             "sum_read": "What they come to where the rows arrived.",
+            "who": "Who repaired, accepted or replayed rows with it: the user of the operating system.",
+            "why": "Why, as that person said it.",
         },
     ),
     "audit.run_steps": (
@@ -147,13 +153,45 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "inputs": "A digest of what it was judged from: the same again is not computed again.",
         },
     ),
-    silver.MADE: (
+    made.TABLE: (
         "How the columns of silver are made, since they were declared first. Made otherwise, rows would stand twice.",
-        silver.MADE_AS,
+        made.COLUMNS,
         {
             "table_name": "The silver table.",
             "column_name": "The column; `valid_from` stands for how its versions are ordered.",
             "made_as": "What is stored of it, or of which columns it is the key.",
+            "epoch": "Since which epoch of the table; empty is the first.",
+        },
+    ),
+    epochs.TABLE: (
+        "Tables that were begun anew: from bronze, or from what a release knew. Their first epoch is not here.",
+        epochs.COLUMNS,
+        {
+            "table_name": "The silver table.",
+            "epoch": "Counts the epochs of the table; it is part of the marks of its loads.",
+            "how": "reprocess or restore.",
+            "release": "The release that it was set back to.",
+            "why": "Why, as that person said it.",
+            "who": "Who did it: the user of the operating system.",
+            "begun_at": "When.",
+        },
+    ),
+    repaired.RESOLVED: (
+        "Rows that were held back, and are not any more.",
+        repaired.COLUMNS,
+        {
+            "table_name": "The silver table.",
+            "source_system": "The source the row came from.",
+            "_load_id": "The load that brought it, by its id: the first half of the row's own id.",
+            "_load_row": "Which row of that load it is, from 0 on: the second half.",
+            "key": "The surrogate key that it had, as long as it was held back; empty if it had none.",
+            "_source_time": "Its time at its source, as long as it was held back.",
+            "quarantine_reasons": "Why it was held back, at last.",
+            "quarantined_at": "Since when.",
+            "how": "repair, accept or replay; settled, if that of another row settled it too.",
+            "resolved_by": "The load that did, by its id: the ledger says who made it, and why.",
+            "resolved_at": "When.",
+            "run_id": "The run that took it in.",
         },
     ),
     "audit.releases": (

@@ -243,6 +243,27 @@ class ReleaseNotHeld(LakeError):
     why = "Only a rollback holds what runs would release."
 
 
+class RepairRefused(LakeError):
+    """Nothing was landed: corrections are made together or not at all."""
+
+    code = "LAKE-320"
+    exit_code = 30
+    why = "Nothing was taken, so that the same file or command can be mended and given again."
+
+    def __init__(
+        self, found: str, fix: str = "`carelake quarantine list --rows` shows the ids of all that wait."
+    ) -> None:
+        super().__init__(found, fix)
+
+
+class RestoreRefused(LakeError):
+    """A table cannot be begun anew as it was asked."""
+
+    code = "LAKE-330"
+    exit_code = 30
+    why = "Nothing was changed: a table is set back as a whole, or not at all."
+
+
 class EngineFailed(LakeError):
     """An engine stopped. Its own words are not repeated: they quote the value that it stumbled over."""
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from . import gold, migrate, pipeline, quality, release, silver
+from . import epochs, gold, migrate, pipeline, quality, refinery, release, silver
 from .lake import Lake, opened
 from .model import Feed, Mart
 
@@ -100,13 +100,18 @@ def _would(lake: Lake, feed: Feed) -> tuple[str, str]:
 
 
 def _tables(lake: Lake) -> Iterator[Foreseen]:
+    began = epochs.current(lake.engine)
     for table in lake.declared.tables.values():
         feeds = [feed for feed in lake.declared.feeds if feed.fills == table.name]
+        feeds += [feed.repairs for feed in feeds if lake.ledger.loads(feed.repairs)]
         waiting = [
             load
             for feed in feeds
             for load in lake.ledger.loads(
-                feed, lake.engine.marked(f"silver.{table.name}_versions", silver.app(table.name, feed))
+                feed,
+                lake.engine.marked(
+                    f"silver.{table.name}_versions", refinery.mark(table.name, feed.source, feed.name, began)
+                ),
             )
         ]
         fed = ", ".join(f"{feed.source}.{feed.name}" for feed in feeds) or "no feed"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import permutations
 from pathlib import Path
 
-from . import declare, migrate, reconcile, release, silver
+from . import declare, epochs, migrate, reconcile, release, repaired, silver
 from .engine import Engine
 from .errors import (
     EngineFailed,
@@ -43,6 +43,9 @@ RUNS = {
     "run_id": "TEXT", "as_of": "DATE", "step": "TEXT", "name": "TEXT", "outcome": "TEXT", "code": "TEXT",
     "found": "TEXT", "rows": "BIGINT", "seconds": "DOUBLE", "started_at": "TIMESTAMPTZ",
 }  # fmt: skip
+
+
+First = Callable[["Lake"], None]
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,11 @@ def _refuse_shared(roots: Mapping[str, Path]) -> None:
 
 
 @contextmanager
-def opened(project: Path, environment: Mapping[str, str], *, writing: bool) -> Iterator[Lake]:
-    """The lake of `project`. Who writes is alone; who reads finds it as it is, and makes nothing.
+def opened(
+    project: Path, environment: Mapping[str, str], *, writing: bool, first: First = lambda lake: None
+) -> Iterator[Lake]:
+    """The lake of `project`. Who writes is alone; who reads finds it as it is, and makes nothing. `first` is what a
+    writer does before it is asked whether the lake is of these declarations.
 
     Raises `ProjectMissing`, `DeclarationsRefused`, `SettingMissing`, and for a writer `LakeBusy`, `LakeUnwritable`,
     `LakeDamaged` if tables are gone, `LakeOutdated` if the declarations want what cannot be had by adding columns.
@@ -112,6 +118,7 @@ def opened(project: Path, environment: Mapping[str, str], *, writing: bool) -> I
     with _alone(roots["audit"]) if writing else nullcontext():
         lake = _found(project, environment)
         if writing:
+            first(lake)
             _create(lake)
         silver.define(lake.engine, declared)
         yield lake
@@ -170,7 +177,10 @@ def _make(folder: Path) -> None:
 
 
 def _create(lake: Lake) -> None:
-    """Make the tables that are not there yet, and add the columns that a newer version or project has added."""
+    """Make the tables that are not there yet, add the columns that a newer version or project has added, and let those
+    begin anew of which that was asked.
+    """
+    epochs.begin(lake.engine, lake.declared)
     if stuck := [change for change in migrate.changes(lake.engine, lake.declared) if not change.adds]:
         found = "; ".join(f"{change.table}.{change.column}: {change.change}" for change in stuck)
         raise LakeOutdated(f"the lake was made by other declarations ({found}).", stuck[0].fix)
@@ -181,7 +191,10 @@ def _create(lake: Lake) -> None:
     release.create(lake.engine)
     lake.engine.create("audit.run_steps", RUNS)
     reconcile.create(lake.engine)
+    epochs.create(lake.engine)
+    repaired.create(lake.engine)
     silver.create(lake.engine, lake.declared)
+    epochs.begin(lake.engine, lake.declared)  # also those that were just made
 
 
 def vault_of(lake: Lake) -> Vault:

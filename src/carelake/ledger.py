@@ -16,7 +16,7 @@ import pyarrow as pa
 from .engine import Engine
 from .errors import LakeDamaged
 from .landed import TOTAL, Counted, since_whole
-from .model import Feed
+from .model import REPAIR, Feed
 from .source import Progress, Unfinished
 
 TABLE = "audit.load_logs"
@@ -29,6 +29,7 @@ COLUMNS = {
     "loaddate": "TIMESTAMPTZ", "delivery": "TEXT", "content_sha256": "TEXT", "folder": "TEXT", "parts": "TEXT",
     "schema": "TEXT", "schema_hash": "TEXT", "part_of": "TEXT", "range": "BIGINT", "is_last": "BOOLEAN",
     "rows_told": "BIGINT", "summed": "TEXT", "sum_told": TOTAL, "sum_read": TOTAL,
+    "who": "TEXT", "why": "TEXT",
 }  # fmt: skip
 
 
@@ -58,6 +59,8 @@ class Load:
     part_of: str | None = None
     range: int = 0
     is_last: bool = True
+    who: str | None = None  # of a repair
+    why: str | None = None
     id: int = 0
 
     @property
@@ -168,7 +171,8 @@ class Ledger:
         known = {f"{feed.source}.{feed.name}" for feed in feeds}
         counted = "COUNT(*) AS loads, CAST(SUM(numberofrowscopied) AS BIGINT) AS copied"
         asked = (
-            f"SELECT data_source, feed, {counted} FROM {TABLE} GROUP BY data_source, feed ORDER BY data_source, feed"
+            f"SELECT data_source, feed, {counted} FROM {TABLE} WHERE data_source <> '{REPAIR}'"
+            " GROUP BY data_source, feed ORDER BY data_source, feed"
         )
         rows = self.engine.ask(asked).to_pylist()
         told = {f"{row['data_source']}.{row['feed']}": (row["loads"], row["copied"]) for row in rows}
@@ -177,7 +181,8 @@ class Ledger:
     def _rows(self, feed: Feed) -> Sequence[Mapping[str, Any]]:
         if self.engine.version(TABLE) is None:
             return []
-        select = f"SELECT {', '.join(COLUMNS)} FROM {TABLE}"
+        held = self.engine.columns(TABLE)  # who only reads an older lake adds no columns
+        select = f"SELECT {', '.join(n if n in held else f'NULL AS {n}' for n in COLUMNS)} FROM {TABLE}"
         where = f"WHERE data_source = '{feed.source}' AND feed = '{feed.name}'"
         return list(self.engine.ask(f"{select} {where} ORDER BY sequence").to_pylist())
 
@@ -250,6 +255,8 @@ def _row(load: Load, number: int) -> dict[str, Any]:
         "summed": ", ".join(load.told.summed) or None,
         "sum_told": load.told.sum_told,
         "sum_read": load.told.sum_read,
+        "who": load.who,
+        "why": load.why,
     }
 
 
@@ -276,5 +283,7 @@ def _load(feed: Feed, row: Mapping[str, Any]) -> Load:
         part_of=row["part_of"],
         range=row["range"],
         is_last=row["is_last"],
+        who=row["who"],
+        why=row["why"],
         id=row["id"],
     )

@@ -6,14 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import plan, silver
+from . import epochs, made, plan
 from .engine import Engine
 from .errors import LakeOutdated
 from .model import Declarations
-
-SAME = {  # how DuckDB and Spark name the types of a stored table -> how declarations do
-    "VARCHAR": "TEXT", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "STRING": "TEXT", "TIMESTAMP": "TIMESTAMPTZ",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,44 +26,38 @@ class Change:
 def changes(engine: Engine, declared: Declarations) -> Iterator[Change]:
     """Every difference between the stored silver tables and the declared ones."""
     for table in declared.tables.values():
-        wanted = {
-            f"silver.{table.name}_versions": plan.stored_columns(table, declared.policy),
-            f"restricted.{table.name}_history": plan.restricted_columns(table, declared.policy),
-            f"quarantine.{table.name}": plan.quarantine_columns(table, declared.policy),
-        }
-        for name, columns in wanted.items():
-            yield from _differing(name, engine.columns(name), columns)
+        for name, columns in epochs.stored(table, declared.policy).items():
+            yield from _differing(name, engine.columns(name), columns, table.name)
     yield from _made_otherwise(engine, declared)
 
 
 def _made_otherwise(engine: Engine, declared: Declarations) -> Iterator[Change]:
     """Columns whose stored values were made in another way than new ones would be."""
-    known = silver.made(engine)
+    known = made.known(engine, epochs.current(engine))
     for table in declared.tables.values():
         for column, how in plan.made_as(table, declared.policy).items():
             was = known.get((table.name, column), how)
             if was != how:
-                again = f"Declare it so that it is made as '{was}' again, or begin a new lake in other roots."
+                again = f"Declare it so that it is made as '{was}' again, or make it anew: {_anew(table.name)}."
                 yield Change(f"silver.{table.name}", column, f"was made as '{was}', and would be '{how}'", False, again)
 
 
-def _differing(name: str, stored: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Change]:
+def _anew(table: str) -> str:
+    return f"`carelake reprocess {table} --because …`"
+
+
+def _differing(name: str, stored: Mapping[str, str], wanted: Mapping[str, str], table: str) -> Iterator[Change]:
     if not stored:
         return
-    held = {column: _spelled(kind) for column, kind in stored.items()}
+    held = {column: made.spelled(kind) for column, kind in stored.items()}
     for column, kind in wanted.items():
         if column not in held:
             yield Change(name, column, f"is new ({kind})", True, "It is empty in the versions stored before.")
-        elif held[column] != _spelled(kind):
-            again = f"Declare it as {held[column]} again, or begin a new lake and load it from bronze."
+        elif held[column] != made.spelled(kind):
+            again = f"Declare it as {held[column]} again, or make it anew: {_anew(table)}."
             yield Change(name, column, f"is stored as {held[column]}, declared as {kind}", False, again)
     for column in held.keys() - wanted.keys():
         yield Change(name, column, "is declared no more", True, "It stays stored, and is not shown.")
-
-
-def _spelled(kind: str) -> str:
-    name = kind.upper().replace(", ", ",")
-    return SAME.get(name, name)
 
 
 def migrate(project: Path, environment: Mapping[str, str], *, dry_run: bool) -> list[Change]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
 
 Otherwise = Literal["warn", "quarantine", "stop"]
+REPAIR = "repair"  # the source of all repairs; no other may have that name
 TYPES = {  # what a column may be -> how SQL spells it. Times are UTC; money is never a float
     "text": "TEXT",
     "date": "DATE",
@@ -156,6 +157,11 @@ class Feed:
     def relation(self) -> str:
         """What it has landed, as `query` shows it: `bronze.<source>_<feed>`."""
         return f"bronze.{self.source}_{self.name}".replace("-", "_")
+
+    @property
+    def repairs(self) -> Feed:
+        """The feed of the repairs of its rows: loads of their own, and nothing that a source sends."""
+        return replace(self, source=REPAIR, name=f"{self.source}_{self.name}", load="append", key=(), watermark=None)
 
 
 @dataclass(frozen=True)

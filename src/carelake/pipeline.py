@@ -13,7 +13,20 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import bronze, gate, gold, quality, reconcile, release, silver, standing, vault
+from . import (
+    bronze,
+    epochs,
+    gate,
+    gold,
+    quality,
+    reconcile,
+    refinery,
+    release,
+    repaired,
+    silver,
+    standing,
+    vault,
+)
 from .errors import LakeError, LoginDenied, ReferenceUnavailable, SetRuleBroken
 from .foreign import as_ours
 from .lake import Lake, opened, vault_of
@@ -189,11 +202,13 @@ def _forgotten(lake: Lake) -> Iterator[Step]:
 
 
 def _refine(lake: Lake, minted: vault.Vault, did: Run, feeds: Sequence[Feed]) -> Iterator[Step]:
-    at = silver.Refinery(lake.engine, lake.ledger, minted, lake.bronze, lake.declared.policy, did.run_id, did.started)
+    policy, began = lake.declared.policy, epochs.current(lake.engine)
+    at = refinery.Refinery(lake.engine, lake.ledger, minted, lake.bronze, policy, did.run_id, did.started, began)
     filled = {feed.fills for feed in feeds}
     for table in (table for name, table in lake.declared.tables.items() if name in filled):
         try:
             refined = silver.refine(at, table, feeds)
+            renewed = repaired.renew(at, table, lake.declared.feeds)
         except Exception as error:  # noqa: BLE001 - the other tables go on
             yield replace(_failed("refine", table.name, as_ours(error)), holds=(f"silver.{table.name}",))
             continue
@@ -201,6 +216,10 @@ def _refine(lake: Lake, minted: vault.Vault, did: Run, feeds: Sequence[Feed]) ->
         flagged = f"only flagged: {_counts(refined.flagged)}" if refined.flagged else ""
         found = "; ".join(filter(None, (held, flagged)))
         yield Step("refine", table.name, "done" if refined.rows else "unchanged", refined.rows, found=found)
+        if renewed.rows:
+            held = f"; {renewed.quarantined:,} of them are still held back: {_counts(renewed.reasons)}"
+            found = "repaired rows, with all that is known of their keys" + (held if renewed.quarantined else "")
+            yield Step("repair", table.name, "done", renewed.rows, found=found)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -8,6 +8,8 @@ The relations of one pass, each made of the one before:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
 
 from . import privacy, quality
 from .model import TYPES, Column, Feed, Policy, Table
@@ -15,9 +17,11 @@ from .model import TYPES, Column, Feed, Policy, Table
 # Columns of bronze that are CareLake's own.
 SEQUENCE, DELETED = "_lake_sequence", "_lake_deleted"
 NUMBER = "_lake_row"  # which row of its load it is; not stored, but counted when it is read
+OF_ROW, REPAIR, ACCEPTED = "_lake_of_row", "_lake_repair", "_lake_accepted"  # of repaired rows only: see amend.py
 # Hidden columns of a history: what the order of its versions is computed from.
 SOURCE_TIME, ROW_HASH, LOAD, TOMBSTONE = "_source_time", "_row_hash", "_load_id", "_is_tombstone"
 ROW = "_load_row"  # with its load, the address of a row of bronze: only quarantine keeps it
+ALLOWED = "_accepted"  # the rules that it may break; kept by nothing
 TRACKED = "_tracked_hash"  # of the columns whose change counts, in a table that names some
 # Rows are only ever appended. A version whose interval changes is written again with a higher revision, which stands
 # for the lower ones: closing 50,000 of 10 million rows by a MERGE rewrites nearly every file.
@@ -38,8 +42,15 @@ TIMELINE = {
     REVISION: "BIGINT",
     GONE: "BOOLEAN",
 }
+PLACE = (SOURCE_TIME, LOAD, ROW, ALLOWED)  # what of a row that arrived is about it, and not in it
+NOTHING: Mapping[str, str] = MappingProxyType({})
 SHOWN = ("flags", "valid_from", "valid_to", "is_current", "inserted_date", "modified_date")
 HIDDEN = (SOURCE_TIME, LOAD, ROW_HASH, TRACKED, TOMBSTONE, REVISION, GONE)
+
+
+def instant(now: datetime) -> str:
+    """A moment, as SQL says it."""
+    return f"CAST('{now.isoformat()}' AS TIMESTAMPTZ)"
 
 
 def fingerprint(columns: Iterable[str]) -> str:
@@ -99,11 +110,12 @@ def _type_stored(column: Column, policy: Policy) -> str:
 # --- arrived ---------------------------------------------------------------------------------------------------------
 
 
-def arrived(table: Table, feeds: Sequence[Feed]) -> str:
+def arrived(table: Table, feeds: Sequence[Feed], repaired: Mapping[str, str] = NOTHING) -> str:
     """Every row of the pending loads of `feeds`, in the shape of `table` and untreated. A value that cannot be read as
-    its column's type is NULL, and named in `_unreadable`.
+    its column's type is NULL, and named in `_unreadable`. `repaired` says what to read in the place of a pending
+    relation that shows repairs too.
     """
-    return "\nUNION ALL\n".join(_mapped(feed, table) for feed in feeds)
+    return "\nUNION ALL\n".join(_mapped(feed, table, repaired.get(pending(feed), "")) for feed in feeds)
 
 
 def pending(feed: Feed) -> str:
@@ -111,7 +123,7 @@ def pending(feed: Feed) -> str:
     return f"pending_{feed.source}_{feed.name}".replace("-", "_")
 
 
-def _mapped(feed: Feed, table: Table) -> str:
+def _mapped(feed: Feed, table: Table, repaired: str) -> str:
     left_out = {column.name: "NULL" for column in table.columns if column.optional}
     says = {**left_out, **feed.columns, "source_system": f"'{feed.source}'"}
     gone = f"{DELETED} OR COALESCE({feed.delete_when}, FALSE)" if feed.delete_when else DELETED
@@ -128,9 +140,10 @@ def _mapped(feed: Feed, table: Table) -> str:
             quality.DAY,
             quality.TOMORROW,
             f"_lake_load_id AS {LOAD}",
-            f"{NUMBER} AS {ROW}",
+            f"COALESCE({OF_ROW}, {NUMBER}) AS {ROW}" if repaired else f"{NUMBER} AS {ROW}",
+            f"{ACCEPTED} AS {ALLOWED}" if repaired else f"CAST(NULL AS TEXT) AS {ALLOWED}",
         ],
-        pending(feed),
+        f"{repaired} AS told" if repaired else pending(feed),
         f"INNER JOIN pending_load ON _lake_feed = '{feed.source}/{feed.name}' AND _lake_load_sequence = {SEQUENCE}",
     )
 
@@ -218,7 +231,7 @@ def treated(table: Table, policy: Policy, rows: str) -> str:
             *(f"arrived.{c.name}" for c in exact),
             "arrived.flags",
             "arrived.quarantine_reasons",
-            *(f"arrived.{name}" for name in ("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD, ROW)),
+            *(f"arrived.{name}" for name in ("is_deleted", TOMBSTONE, *PLACE)),
             *(f"arrived.{name}" for name in _hashes(table)),
         ],
         f"(\n{_judged(table, rows)}\n) AS arrived",
@@ -239,7 +252,7 @@ def _judged(table: Table, rows: str) -> str:
             f"NULLIF(CASE WHEN {TOMBSTONE} THEN '' WHEN is_deleted THEN CONCAT_WS(';', {', '.join(known)})"
             f" ELSE CONCAT_WS(';', {', '.join(reasons)}) END, '') AS quarantine_reasons",
             *(f"CASE WHEN is_deleted THEN 'deleted' ELSE {of} END AS {name}" for name, of in _hashes(table).items()),
-            *("is_deleted", TOMBSTONE, SOURCE_TIME, LOAD, ROW),
+            *("is_deleted", TOMBSTONE, *PLACE),
         ],
         f"({rows}) AS mapped CROSS JOIN hash_key",
     )
@@ -311,7 +324,7 @@ def keyed(table: Table, policy: Policy, rows: str) -> str:
     ]
     keys = [f"{names[key.removesuffix('_key')]}.key AS {key}" for key in (table.own_key, *table.refers)]
     rest = [c.name for c in table.columns if privacy.in_silver(c, policy) or privacy.is_restricted(c, policy)]
-    rest += ["flags", "quarantine_reasons", "is_deleted", TOMBSTONE, SOURCE_TIME, LOAD, ROW, *_hashes(table)]
+    rest += ["flags", "quarantine_reasons", "is_deleted", TOMBSTONE, *PLACE, *_hashes(table)]
     treatment = f"(\n{treated(table, policy, rows)}\n) AS treated"
     return select([*keys, *(f"treated.{name}" for name in rest)], treatment, *joins)
 

@@ -20,6 +20,7 @@ from .plan import (
     TIMELINE,
     TOMBSTONE,
     TRACKED,
+    instant,
     quarantine_columns,
     select,
     stored_columns,
@@ -69,7 +70,7 @@ def several(table: Table) -> str:
 
 def first_versions(table: Table, policy: Policy, now: datetime) -> str:
     """What to append for the keys that have one version: those of which nothing was known."""
-    at = _instant(now)
+    at = instant(now)
     computed = {
         "valid_from": SOURCE_TIME,
         "valid_to": "CAST(NULL AS TIMESTAMPTZ)",
@@ -88,17 +89,27 @@ def first_versions(table: Table, policy: Policy, now: datetime) -> str:
 
 def _crowd(table: Table, policy: Policy) -> str:
     """Every version, new and stored, of the keys that have several."""
-    told = [name for name in stored_columns(table, policy) if name not in {*_OLD, REVISION, GONE}]
     crowd = f"{table.own_key} IN (SELECT {table.own_key} FROM several)"
-    new = select(
-        [*told, "TRUE AS is_new", *(f"CAST(NULL AS {TIMELINE[name]}) AS old_{name}" for name in _OLD)],
-        f"keyed\nWHERE quarantine_reasons IS NULL AND {crowd}",
-    )
-    old = select(
-        [*(f"known.{name}" for name in told), "FALSE AS is_new", *(f"known.{name} AS old_{name}" for name in _OLD)],
-        f"(\n{standing(table, policy, f'silver.{table.name}_versions')}\n) AS known\nWHERE known.{crowd}",
-    )
-    return f"{new}\nUNION ALL\n{old}"
+    new = select(_new(table, policy), f"keyed\nWHERE quarantine_reasons IS NULL AND {crowd}")
+    stood = standing(table, policy, f"silver.{table.name}_versions")
+    return f"{new}\nUNION ALL\n{select(_known(table, policy), f'({stood}) AS known')}\nWHERE known.{crowd}"
+
+
+def _told(table: Table, policy: Policy) -> list[str]:
+    """What a version says, without its place among the others."""
+    return [name for name in stored_columns(table, policy) if name not in {*_OLD, REVISION, GONE}]
+
+
+def _new(table: Table, policy: Policy) -> list[str]:
+    nothing = [f"CAST(NULL AS {TIMELINE[name]}) AS old_{name}" for name in _OLD]
+    return [*_told(table, policy), "TRUE AS is_new", *nothing, "CAST(NULL AS TIMESTAMPTZ) AS known_from"]
+
+
+def _known(table: Table, policy: Policy, known_from: str = "known.valid_from") -> list[str]:
+    """`known_from`: before what a version cannot begin, since that was decided by what is not here to decide anew."""
+    old = [f"known.{name} AS old_{name}" for name in _OLD]
+    told = (f"known.{name}" for name in _told(table, policy))
+    return [*told, "FALSE AS is_new", *old, f"{known_from} AS known_from"]
 
 
 def recomputed_versions(table: Table, policy: Policy, now: datetime, revision: int) -> str:
@@ -109,19 +120,23 @@ def recomputed_versions(table: Table, policy: Policy, now: datetime, revision: i
     landed after it is the next life, and begins no earlier, however old its source times are. Within a life versions
     stand in the order (source time, load).
     """
-    told = [name for name in stored_columns(table, policy) if name not in {*_OLD, REVISION, GONE}]
-    kept = ", ".join([*told, "is_new", *(f"old_{name}" for name in _OLD)])
-    at = _instant(now)
+    return _recomputed(table, policy, now, _crowd(table, policy), (0, revision))
+
+
+def _recomputed(table: Table, policy: Policy, now: datetime, crowd: str, revisions: tuple[int, int]) -> str:
+    """The same, of the versions in `crowd`. `revisions`: of new versions, and of those that stood."""
+    kept = ", ".join([*_told(table, policy), "is_new", *(f"old_{name}" for name in _OLD), "known_from"])
+    at, (first, again) = instant(now), revisions
     shown = {
         "inserted_date": f"COALESCE(old_inserted_date, {at})",
         "modified_date": at,
-        REVISION: f"CASE WHEN is_new THEN CAST(0 AS BIGINT) ELSE CAST({revision} AS BIGINT) END",
+        REVISION: f"CASE WHEN is_new THEN CAST({first} AS BIGINT) ELSE CAST({again} AS BIGINT) END",
         GONE: "is_gone",
     }
     moved = ("valid_from", "valid_to", "is_current", "is_change")
     differs = " OR ".join(f"{name} IS DISTINCT FROM old_{name}" for name in moved)
     return f"""WITH crowd AS (
-    {_crowd(table, policy)}
+    {crowd}
 ),
 {_placed(table, kept)},
 {_followed(table, kept)}
@@ -129,17 +144,46 @@ def recomputed_versions(table: Table, policy: Policy, now: datetime, revision: i
 WHERE is_new OR is_gone OR {differs}"""
 
 
+def renewed_versions(table: Table, policy: Policy, now: datetime, revision: int) -> str:
+    """What to append for keys of which `keyed` holds all that the loads in `renewed_load` say, and `stood` the versions
+    that stand: those that are not told any more are gone, and the others are placed anew. A version that was never
+    stored has revision 0.
+    """
+    told = _told(table, policy)
+    same = " AND ".join(f"known.{name} IS NOT DISTINCT FROM keyed.{name}" for name in told)
+    trusted = f"keyed.quarantine_reasons IS NULL AND NOT keyed.{table.own_key} IS NULL"
+    again = f"EXISTS (SELECT 1 FROM keyed WHERE {trusted} AND {same})"
+    read = f"known.{LOAD} IN (SELECT id FROM renewed_load)"
+    listed = ", ".join(told)
+    fresh = f"(SELECT {listed} FROM keyed WHERE {trusted} EXCEPT SELECT {listed} FROM stood) AS unknown"
+    decided = f"CASE WHEN NOT {read} THEN known.valid_from END"
+    kept = select(_known(table, policy, decided), f"stood AS known\nWHERE NOT ({read}) OR {again}")
+    crowd = f"{select(_new(table, policy), fresh)}\nUNION ALL\n{kept}"
+    gone = {REVISION: f"CAST({revision} AS BIGINT)", GONE: "TRUE", "modified_date": instant(now)}
+    left = [f"{gone[name]} AS {name}" if name in gone else f"known.{name}" for name in stored_columns(table, policy)]
+    placed = f"({_recomputed(table, policy, now, crowd, (revision + 1, revision))}) AS placed"
+    there = " AND ".join(f"stored.{name} = placed.{name}" for name in identity(table))
+    never = f"NOT EXISTS (SELECT 1 FROM silver.{table.name}_versions AS stored WHERE {there})"
+    first = f"CASE WHEN {never} THEN CAST(0 AS BIGINT) ELSE {REVISION} END AS {REVISION}"
+    shown = [first if name == REVISION else name for name in stored_columns(table, policy)]
+    return f"""{select(shown, placed)}
+WHERE NOT ({REVISION} = {revision + 1} AND {GONE})
+UNION ALL
+{select(left, "stood AS known")}
+WHERE {read} AND NOT {again}"""
+
+
 def fresh(relation: str) -> str:
     """Of `recomputed_versions`, held as `relation`, what to append."""
-    return f"SELECT * FROM {relation} WHERE NOT ({_known(relation)})"
+    return f"SELECT * FROM {relation} WHERE NOT ({_is_known(relation)})"
 
 
 def refused(relation: str) -> str:
     """How many of them are not appended."""
-    return f"SELECT COUNT(*) AS n FROM {relation} WHERE {_known(relation)}"
+    return f"SELECT COUNT(*) AS n FROM {relation} WHERE {_is_known(relation)}"
 
 
-def _known(relation: str) -> str:
+def _is_known(relation: str) -> str:
     return f"{relation}.{REVISION} = 0 AND {relation}.{GONE}"
 
 
@@ -156,12 +200,12 @@ def _placed(table: Table, kept: str) -> str:
     return f"""lived AS (
     SELECT {kept},
         SUM(CASE WHEN {TOMBSTONE} THEN 1 ELSE 0 END) {by_load} AS life,
-        MAX(GREATEST({SOURCE_TIME}, old_valid_from)) {by_load} AS latest
+        MAX(GREATEST({SOURCE_TIME}, known_from)) {by_load} AS latest
     FROM crowd
 ),
 placed AS (
     SELECT {kept}, life,
-        GREATEST({SOURCE_TIME}, old_valid_from, MAX(CASE WHEN {TOMBSTONE} THEN latest END) {by_load}) AS place
+        GREATEST({SOURCE_TIME}, known_from, MAX(CASE WHEN {TOMBSTONE} THEN latest END) {by_load}) AS place
     FROM lived
 ),
 compared AS (
@@ -190,10 +234,6 @@ timeline AS (
         is_gone{" OR NOT next_from IS NULL" if only_last else ""} AS is_gone
     FROM followed
 )"""
-
-
-def _instant(now: datetime) -> str:
-    return f"CAST('{now.isoformat()}' AS TIMESTAMPTZ)"
 
 
 def seen(table: Table, policy: Policy, stored: str, held: str) -> dict[str, str]:

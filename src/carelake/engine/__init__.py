@@ -48,8 +48,8 @@ class Engine(Protocol):
         that was only compacted since has the state that it had before.
         """
 
-    def marked(self, table: str, app: str) -> int:
-        """The version `app` has in the table's marks; 0 if it has none."""
+    def marked(self, table: str, app: str, version: int | None = None) -> int:
+        """The version `app` has in the table's marks, now or at an earlier version of it; 0 if it has none."""
 
     def note(self, table: str) -> str:
         """The note of the table's last commit; empty if it has none."""

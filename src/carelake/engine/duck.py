@@ -101,8 +101,11 @@ class Duck:
         delta = self._tables.get(table)
         return f"{same_as(delta)}/{delta.metadata().id}" if delta else ""
 
-    def marked(self, table: str, app: str) -> int:
-        return (self._tables[table].transaction_version(app) or 0) if table in self._tables else 0
+    def marked(self, table: str, app: str, version: int | None = None) -> int:
+        if table not in self._tables:
+            return 0
+        delta = self._tables[table] if version is None else DeltaTable(self._at(table), version=version)
+        return delta.transaction_version(app) or 0
 
     def note(self, table: str) -> str:
         return str(self._tables[table].history(1)[0].get(NOTE, "")) if table in self._tables else ""

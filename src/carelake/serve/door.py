@@ -29,7 +29,8 @@ from ..engine.duck_write import exists
 from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed, QuestionRefused, choose
 from ..foreign import is_no_space
 from ..lake import ZONES, root
-from ..model import Declarations, Table
+from ..model import REPAIR, Declarations, Feed, Table
+from ..repaired import RESOLVED
 
 MEMORY = "2GB"  # of one question; what needs more spills, encrypted, to a folder of its own
 LAYERS = ("bronze", "silver", "gold", "audit", "quarantine", "reference")
@@ -229,11 +230,12 @@ class _Shown:
             for table in self.declared.tables.values()
             for name in (table.name, f"{table.name}_history", f"{table.name}_all")
         }
-        self.bronze = {feed.relation: feed for feed in self.declared.feeds}
         latest = self._standing() if self.as_it_stands else self._latest()
         self.released: Mapping[str, int] = json.loads(latest["tables"]) if latest else {}
         self.loads = latest["loads"] if latest else 0
         self.held_loads: Mapping[str, int] = json.loads(latest.get("held_loads") or "{}") if latest else {}
+        feeds = (*self.declared.feeds, *self._repairs())
+        self.bronze = {feed.relation: feed for feed in feeds}
 
     def names(self) -> list[str]:
         stored = [name for name in self.released if name.partition(".")[0] in SHOWN_AS_STORED]
@@ -270,7 +272,14 @@ class _Shown:
         kept = (table for table in self.declared.tables.values() if changes.is_told(table))
         released = [table for table in kept if f"silver.{table.name}_versions" in self.released]
         policy, loads = self.declared.policy, f"({self._stored('audit.load_logs', None)})"
-        return "\nUNION ALL\n".join(changes.changes(each, policy, *self._relations(each), loads) for each in released)
+        settled = self._stored(RESOLVED, None) if exists(self._root("audit") / RESOLVED.replace(".", "/")) else ""
+        mended = f"(SELECT key AS {{}}, {plan.LOAD}, {plan.SOURCE_TIME} FROM ({settled}) WHERE table_name = '{{}}')"
+        told = []
+        for each in released:
+            stored, held = self._relations(each)
+            repaired = mended.format(each.own_key, each.name) if settled else held
+            told.append(changes.changes(each, policy, stored, repaired, loads))
+        return "\nUNION ALL\n".join(told)
 
     def _widened(self, name: str, wanted: Mapping[str, str]) -> str:
         """The table as it was released, with the columns that were declared since."""
@@ -334,6 +343,14 @@ class _Shown:
         stored = [f"{path.parent.name}.{path.name}" for path in folders if path.is_dir() and exists(path)]
         tables = {name: self._delta(name, None).version() for name in sorted(stored)}
         return {"tables": json.dumps(tables), "loads": sys.maxsize}
+
+    def _repairs(self) -> list[Feed]:
+        """The feeds of repairs that there are."""
+        if not self.released:
+            return []
+        asked = f"SELECT DISTINCT feed FROM ({self._stored('audit.load_logs', None)}) WHERE data_source = '{REPAIR}'"
+        there = {row["feed"] for row in self._query(asked)}
+        return [feed.repairs for feed in self.declared.feeds if feed.repairs.name in there]
 
     def _query(self, select: str) -> list[dict[str, Any]]:
         with duckdb.connect() as db, _undamaged("audit"):

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
-from .. import bronze, release, silver, vault
+from .. import bronze, epochs, refinery, release, vault
 from ..errors import EngineFailed, LakeDamaged, SettingMissing, SettingUnfit
 from ..lake import Lake, examined, is_written
 from ..ledger import TABLE as LEDGER
@@ -117,10 +117,10 @@ def _bronze(lake: Lake, loads: list[Landed], watch: Watch) -> Iterator[Finding]:
 
 def _marks(lake: Lake, loads: list[Landed]) -> Iterator[Finding]:
     """No table has taken in more loads of a feed than were landed."""
-    last = {load.feed: load.sequence for load in loads}
+    last, began = {load.feed: load.sequence for load in loads}, epochs.current(lake.engine)
     for feed in (feed for feed in lake.declared.feeds if feed.fills):
         table, landed = f"silver.{feed.fills}_versions", last.get(f"{feed.source}.{feed.name}", 0)
-        marked = lake.engine.marked(table, silver.app(feed.fills or "", feed))
+        marked = lake.engine.marked(table, refinery.mark(feed.fills or "", feed.source, feed.name, began))
         if marked > landed:
             found = f"it has taken in {marked:,} loads of {feed.source}.{feed.name}, of which {landed:,} were landed."
             fix = "The ledger was brought back from an older day than the table: bring both back from one backup."
