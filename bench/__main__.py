@@ -1,4 +1,4 @@
-"""`python -m bench [bronze|day] [--rows N]`: the figures go to the terminal and to bench/results.md."""
+"""`python -m bench [bronze|day|rules] [--rows N]`: the figures go to the terminal and to bench/results.md."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ import duckdb
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the servers are started as the tests start them
 
-from . import bronze, day
+from . import bronze, day, rules
 
-BENCHES = {"bronze": (bronze.measure, 2_000_000), "day": (day.measure, 10_000_000)}
+BENCHES = {
+    "rules": (rules.measure, 10_000_000),
+    "bronze": (bronze.measure, 2_000_000),
+    "day": (day.measure, 10_000_000),
+}
 
 
 def main() -> None:

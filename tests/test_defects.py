@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -150,6 +152,29 @@ def test_set_rules_name_the_very_rows_that_were_planted(planted):
         found = ", ".join(map(str, assessment.breaking(planted.project, name)[1]))
         rows = planted.ask(f"SELECT {key} FROM silver.{table} WHERE {table}_key IN ({found})")
         assert {number for (number,) in rows} == wanted, name
+
+
+def test_a_token_that_two_people_have_is_found():
+    """No file of a hospital can bring that about: it takes a vault that was put together from two."""
+    with TemporaryDirectory() as folder:
+        project.make(Path(folder) / "project", "rcm")
+        rules = quality.set_rules_of(declare.read(Path(folder) / "project").tables["patient"])
+    (must,) = [rule.must for rule in rules if rule.name == "one_person_one_token"]
+    people = "(VALUES (1, 'T-A'), (2, 'T-B'), (3, 'T-A'), (4, 'T-C')) AS patient (patient_key, patient_id)"
+    judged = f"SELECT patient_key, {must} AS holds FROM {people} ORDER BY patient_key"
+    assert duckdb.sql(judged).fetchall() == [(1, True), (2, True), (3, False), (4, True)]
+
+
+def test_a_source_that_stands_still_is_found(tmp_path):
+    lake = loaded(tmp_path, 100, [])
+    environment = {**synth.connections(tmp_path / "hospitals"), "CARELAKE_VAULT_KEY": "42" * 32}
+    pipeline.run(lake.project, environment, NOW + timedelta(days=40), as_of=synth.AS_OF + timedelta(days=40))
+    ((charges, visits),) = lake.ask("SELECT COUNT(*), (SELECT COUNT(*) FROM silver.encounter) FROM silver.transaction")
+    found = lake.counted()
+    assert {name: count for name, count in found.items() if name.endswith("_fresh")} == {
+        "transaction.transactions_fresh": charges,
+        "encounter.encounters_fresh": visits,  # of claims, 45 days without a file are not yet too many
+    }
 
 
 def test_a_defect_is_planted_by_name_and_an_unknown_one_refused(tmp_path):
