@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 import rcm
@@ -91,6 +92,57 @@ def test_the_ledger_has_the_columns_that_people_know(lake):
     assert row[1:5] == ("hos-b", "patients", 5000, "Updated_Date")
     assert row[5] == NOW
     assert [n for (n,) in lake.ask("SELECT id FROM audit.load_logs ORDER BY id")] == list(range(1, 15))
+
+
+COUNTED = """
+WITH charge AS (
+    SELECT 'hos-a' AS hospital, * FROM read_csv('{data}/EMR/hospital-a/transactions.csv', all_varchar = true)
+    UNION ALL BY NAME
+    SELECT 'hos-b' AS hospital, * FROM read_csv('{data}/EMR/hospital-b/transactions.csv', all_varchar = true)
+),
+claim AS (
+    SELECT 'hos-a' AS hospital, * FROM read_csv('{data}/claims/hospital1_claim_data.csv', all_varchar = true)
+    UNION ALL BY NAME
+    SELECT 'hos-b' AS hospital, * FROM read_csv('{data}/claims/hospital2_claim_data.csv', all_varchar = true)
+),
+charged AS (
+    SELECT hospital, TransactionID, Amount::DECIMAL(18, 2) AS amount, PaidAmount::DECIMAL(18, 2) AS paid,
+        ServiceDate::DATE AS served, PaidDate::DATE AS received FROM charge
+),
+billed AS (
+    SELECT hospital, TransactionID, ClaimAmount::DECIMAL(18, 2) AS billed, PaidAmount::DECIMAL(18, 2) AS paid,
+        ClaimStatus AS status, ClaimDate::DATE AS made FROM claim
+)
+SELECT 'Amount, PaidAmount of ' || hospital || '.transactions' AS item, SUM(amount + paid) AS figure
+    FROM charged GROUP BY ALL
+UNION ALL SELECT 'rows of ' || hospital || '.claims', COUNT(*) FROM billed GROUP BY ALL
+UNION ALL SELECT 'fact_claim.claim_amount of ' || hospital, SUM(billed) FROM billed GROUP BY ALL
+UNION ALL SELECT 'fact_transaction.amount of ' || hospital, SUM(amount) FROM charged GROUP BY ALL
+UNION ALL SELECT 'rows of claim', COUNT(*) FROM billed
+UNION ALL SELECT 'rows of transaction', COUNT(*) FROM charged
+UNION ALL SELECT hospital || ' ' || CASE status WHEN 'Paid' THEN 'approved' WHEN 'Approved' THEN 'approved'
+    WHEN 'Denied' THEN 'denied' WHEN 'Rejected' THEN 'denied' WHEN 'Pending' THEN 'pending' END, COUNT(*)
+    FROM billed WHERE made <= '2024-11-30' GROUP BY ALL
+UNION ALL SELECT hospital || ' denied dollars', SUM(billed) FROM billed
+    WHERE made <= '2024-11-30' AND status IN ('Denied', 'Rejected') GROUP BY ALL
+UNION ALL SELECT hospital || ' by age', SUM(CASE WHEN served <= '2024-11-30' THEN amount ELSE 0 END)
+    - SUM(CASE WHEN received <= '2024-11-30' THEN paid ELSE 0 END) FROM charged GROUP BY ALL
+UNION ALL SELECT hospital || ' charged', SUM(amount)
+    FROM charged INNER JOIN billed USING (hospital, TransactionID) GROUP BY ALL
+"""
+
+
+def test_what_stops_a_release_holds_and_its_figures_are_those_of_the_files(lake):
+    stops = lake.ask("SELECT name, verdict FROM audit.reconciliations WHERE otherwise = 'stop' ORDER BY ALL")
+    assert {verdict for _, verdict in stops} == {"holds", "idle"}
+    assert {name for name, verdict in stops if verdict == "idle"} <= {"landed", "billing_database", "billing_file"}
+    renamed = "CASE name WHEN 'claim_dollars_by_status' THEN item || ' dollars' WHEN 'claims_and_charges'"
+    told = dict(
+        lake.ask(f"SELECT {renamed} THEN item || ' charged' ELSE item END, left_figure FROM audit.reconciliations")
+    )
+    counted = duckdb.sql(COUNTED.format(data=rcm.DATA)).fetchall()
+    assert len(counted) > 20
+    assert {item: told.get(item, 0) for item, _ in counted} == dict(counted)
 
 
 def test_keys_of_two_hospitals_never_meet(lake):

@@ -77,16 +77,26 @@ def count(relation: Relation, figures: Sequence[str], *conditions: str | None, s
 
 def added_up(relation: Relation, reading: Reading) -> tuple[str, str] | None:
     """SQL of what a column comes to, and portable SQL of what each of its values adds once it is landed; None if it
-    holds no exact numbers. SQLite's are binary fractions: there, cents are added up.
+    holds no numbers. Of binary fractions, as all of SQLite's are, whole cents are added up: their sum is exact.
     """
     dialect, name = relation.dialect, quoted(relation.dialect, reading.name)
-    column = relation.column(reading.name)
-    if dialect == "sqlite" and column and re.search(r"real|floa|doub|num|dec|int", column.base):
-        cents = f"CASE WHEN TYPEOF({name}) IN ('integer', 'real') THEN CAST(ROUND({name} * 100) AS INTEGER) END"
-        landed = "TRY_CAST(ROUND(TRY_CAST({0} AS DOUBLE) * 100) AS BIGINT)"
-        return f"SUM({cents}) || 'e-2'", f"CAST({landed} AS DECIMAL(20, 0)) * 0.01"
-    is_exact = pa.types.is_decimal(reading.type) or (pa.types.is_integer(reading.type) and dialect != "tsql")
-    return (AS_TEXT[dialect].format(f"SUM({name})"), "{0}") if is_exact else None
+    base = column.base if (column := relation.column(reading.name)) else ""
+    if pa.types.is_decimal(reading.type) or (pa.types.is_integer(reading.type) and dialect not in {"tsql", "sqlite"}):
+        return AS_TEXT[dialect].format(f"SUM({name})"), "{0}"
+    if dialect == "sqlite" and re.search(r"real|floa|doub|num|dec|int", base):
+        number = f"CASE WHEN TYPEOF({name}) IN ('integer', 'real') THEN {name} END"
+        return f"SUM(CAST({_cents(number)} AS INTEGER)) || 'e-2'", LANDED_CENTS
+    cut = {("postgres", "double precision"): "TRUNC({})", ("mysql", "double"): "TRUNCATE({}, 0)"}.get((dialect, base))
+    total = f"SUM({cut.format(_cents(name))}) / 100" if cut else ""
+    return (AS_TEXT[dialect].format(f"({total})"), LANDED_CENTS) if cut else None
+
+
+def _cents(number: str) -> str:
+    """Cents, to be cut off at the point: the same in every binary arithmetic, which rounding is not."""
+    return f"(({number}) * 100 + CASE WHEN ({number}) < 0 THEN -0.5 ELSE 0.5 END)"
+
+
+LANDED_CENTS = f"CAST(TRY_CAST(TRUNC({_cents('TRY_CAST({0} AS DOUBLE)')}) AS BIGINT) AS DECIMAL(20, 0)) * 0.01"
 
 
 def not_whole(relation: Relation, column: str) -> str:
