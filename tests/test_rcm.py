@@ -113,7 +113,7 @@ billed AS (
     SELECT hospital, TransactionID, ClaimAmount::DECIMAL(18, 2) AS billed, PaidAmount::DECIMAL(18, 2) AS paid,
         ClaimStatus AS status, ClaimDate::DATE AS made FROM claim
 )
-SELECT 'Amount, PaidAmount of ' || hospital || '.transactions' AS item, SUM(amount + paid) AS figure
+SELECT 'amount, paidamount of ' || hospital || '.transactions' AS item, SUM(amount + paid) AS figure
     FROM charged GROUP BY ALL
 UNION ALL SELECT 'rows of ' || hospital || '.claims', COUNT(*) FROM billed GROUP BY ALL
 UNION ALL SELECT 'fact_claim.claim_amount of ' || hospital, SUM(billed) FROM billed GROUP BY ALL
@@ -137,9 +137,8 @@ def test_what_stops_a_release_holds_and_its_figures_are_those_of_the_files(lake)
     assert {verdict for _, verdict in stops} == {"holds", "idle"}
     assert {name for name, verdict in stops if verdict == "idle"} <= {"landed", "billing_database", "billing_file"}
     renamed = "CASE name WHEN 'claim_dollars_by_status' THEN item || ' dollars' WHEN 'claims_and_charges'"
-    told = dict(
-        lake.ask(f"SELECT {renamed} THEN item || ' charged' ELSE item END, left_figure FROM audit.reconciliations")
-    )
+    items = f"SELECT {renamed} THEN item || ' charged' ELSE item END, left_figure FROM audit.reconciliations"
+    told = {item.lower(): figure for item, figure in lake.ask(items)}  # PostgreSQL folds the names of columns
     counted = duckdb.sql(COUNTED.format(data=rcm.DATA)).fetchall()
     assert len(counted) > 20
     assert {item: told.get(item, 0) for item, _ in counted} == dict(counted)
