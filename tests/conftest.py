@@ -3,11 +3,13 @@ from __future__ import annotations
 from servers import mariadb, mariadb_source, postgres, postgres_source, source, sqlite_source
 from small_lake import small, small_origin
 from sql_engines import duck_sql, spark_sql, sql_engine
+from worn_lake import on_day_three, worn, worn_origin
 
 __all__ = [
     "duck_sql",
     "mariadb",
     "mariadb_source",
+    "on_day_three",
     "postgres",
     "postgres_source",
     "small",
@@ -16,4 +18,6 @@ __all__ = [
     "spark_sql",
     "sql_engine",
     "sqlite_source",
+    "worn",
+    "worn_origin",
 ]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_lake import CLAIMS, NOW, Small, contents, copied, failed
+from small_lake import NOW, Small, contents
+from worn_lake import Rows, day
 
 from carelake.engine.duck import Duck
 from carelake.errors import LakeBusy, LakeDamaged, TableUnknown
@@ -20,45 +21,7 @@ from carelake.upkeep.compaction import optimize
 from carelake.upkeep.vacuum import Vacuumed, vacuum
 from carelake.upkeep.verification import verify
 
-Rows = dict[str, list[tuple[Any, ...]]]
 SOON, LATER = NOW + timedelta(days=3), NOW + timedelta(days=60)
-
-
-def news(lake: Small, day: int) -> None:
-    """What happens in the hospital on a day."""
-    lake.sql(
-        f"UPDATE patients SET Gender = 'X', ModifiedDate = '2024-11-{day:02}' WHERE PatientID = 'P{day}'",
-        f"UPDATE transactions SET Amount = {day}, ModifiedDate = '2024-11-{day:02}' WHERE TransactionID = 'T{day}'",
-        f"INSERT INTO departments VALUES ('D{day + 5}', 'New')",
-    )
-    lake.put(f"claims/hospital1_{day}.csv", CLAIMS.replace("C1,", f"C{day + 5},"))
-
-
-def day(lake: Small, number: int) -> None:
-    news(lake, number)
-    assert failed(lake.run(number)) == {}
-
-
-@pytest.fixture(scope="module")
-def worn_origin(small_origin: Small, tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """A lake of three days, in small files. Nobody may change it."""
-    lake = copied(small_origin, tmp_path_factory.mktemp("worn"))
-    day(lake, 1)
-    day(lake, 2)
-    return lake
-
-
-@pytest.fixture(scope="module")
-def on_day_three(worn_origin: Small, tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    """What such a lake holds after another day, if nobody looked after it."""
-    lake = copied(worn_origin, tmp_path_factory.mktemp("third"))
-    day(lake, 3)
-    return contents(lake)
-
-
-@pytest.fixture
-def worn(worn_origin: Small, tmp_path: Path) -> Small:
-    return copied(worn_origin, tmp_path)
 
 
 def compacted(lake: Small, **how: Any) -> dict[str, tuple[int, int]]:

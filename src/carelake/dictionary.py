@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from . import changes, epochs, lake, ledger, made, plan, privacy, quality, reconcile, release, repaired, silver
 from .model import Column, Declarations, Mart, Policy, Table
+from .upkeep import needs
 
 HEAD = """# Data dictionary
 
@@ -209,6 +210,16 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "who": "Who did it: the user of the operating system.",
             "held": "The tables and marts that stand as they were released before, each with the cause; JSON.",
             "held_loads": "The last load of each feed that fills such a table, as readers see it; JSON.",
+        },
+    ),
+    "audit.vacuums": (
+        "What `carelake vacuum` took away: no file that a release which stays readable needs.",
+        needs.COLUMNS,
+        {
+            "at": "When.",
+            "readable_from": "The first release that can still be read; earlier ones may have lost files.",
+            "files": "How many files.",
+            "bytes": "How large they were together.",
         },
     ),
     "audit.changes": (
