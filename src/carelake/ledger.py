@@ -89,8 +89,6 @@ class Landed:
     sequence: int
     folder: str
     bytes: int
-    rows: int
-    extracted_at: datetime
     parts: Mapping[str, str]  # file name -> SHA-256
 
 
@@ -144,21 +142,9 @@ class Ledger:
         """Every load of every feed, in the order they were landed."""
         if self.engine.version(TABLE) is None:
             return []
-        rows = self.engine.ask(f"SELECT {', '.join(COLUMNS)} FROM {TABLE} ORDER BY id").to_pylist()
-        return [
-            Landed(
-                row["id"],
-                row["load_id"],
-                f"{row['data_source']}.{row['feed']}",
-                row["sequence"],
-                row["folder"],
-                row["bytes"],
-                row["numberofrowscopied"],
-                row["extracted_at"],
-                json.loads(row["parts"]),
-            )
-            for row in rows
-        ]
+        told = "id, load_id, data_source || '.' || feed AS feed, sequence, folder, bytes, parts"
+        rows = self.engine.ask(f"SELECT {told} FROM {TABLE} ORDER BY id").to_pylist()
+        return [Landed(**{**row, "parts": json.loads(row["parts"])}) for row in rows]
 
     def folders(self) -> set[str]:
         """Every folder below bronze that belongs to a load."""
