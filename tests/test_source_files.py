@@ -306,11 +306,11 @@ class TestWhatIsRefused:
             ("LAKE-211", b""),
             ("LAKE-211", codecs.BOM_UTF8),
             ("LAKE-211", codecs.BOM_UTF16_LE + " \r\n".encode("utf-16-le")),
-            ("LAKE-211", gzip.compress(b"")),
+            ("LAKE-211", gzip.compress(b"", mtime=0)),
             ("LAKE-211", b" \n\t\r\n"),
-            ("LAKE-212", gzip.compress(CLAIMS.encode())[:-9]),
-            ("LAKE-212", gzip.compress(CLAIMS.encode())[:-8] + bytes(8)),  # length and checksum wiped out
-            ("LAKE-212", gzip.compress(CLAIMS.encode()) + b"tail"),
+            ("LAKE-212", gzip.compress(CLAIMS.encode(), mtime=0)[:-9]),
+            ("LAKE-212", gzip.compress(CLAIMS.encode(), mtime=0)[:-8] + bytes(8)),  # length and checksum wiped out
+            ("LAKE-212", gzip.compress(CLAIMS.encode(), mtime=0) + b"tail"),
             ("LAKE-213", "(1, N'Secretname', 2),\n(2, N'x', 3);\n".encode("utf-16")),
             ("LAKE-213", b"INSERT INTO claims VALUES\n(1, 'Secretname');\n"),
             ("LAKE-213", b"INSERT [dbo].[Claims] ([ClaimID]) VALUES (N'Secretname')\r\nGO\r\n"),
