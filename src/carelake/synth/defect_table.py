@@ -40,7 +40,7 @@ class Defect:
     copies: bool  # a copy of the row is added and changed, and the row stays
     change: str  # what is set in a row, in SQLite's SQL over the hospital's own columns
     where: str  # the rows that it can be planted in
-    found_by: str  # a rule of a table of silver, or a reason for which rows are held back
+    found_by: str  # `<table>.<rule>`, `<table>.<reason for holding back>` or `reconciliation.<name>`
     rows: int  # that are found, for each that is planted
     implied: tuple[str, ...]  # what the same row breaks besides; nothing else may find it
 
