@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_lake import NOW, Small, contents
+from small_lake import NOW, Small, contents, made
 from worn_lake import Rows, day
 
+from carelake import declare
 from carelake.engine.duck import Duck
-from carelake.errors import LakeBusy, LakeDamaged, TableUnknown
+from carelake.errors import DeclarationsRefused, LakeBusy, LakeDamaged, TableUnknown
 from carelake.lake import opened
 from carelake.upkeep.compaction import optimize
 from carelake.upkeep.vacuum import Vacuumed, vacuum
@@ -137,6 +138,23 @@ def test_how_long_releases_stay_readable_is_a_word_of_lake_yml(worn: Small) -> N
     worn.say("lake.yml", "engine: duck", "engine: duck\nrelease: {keep: 1}")
     assert swept(worn, NOW + timedelta(days=2, hours=12)).releases == (2, 3)
     assert swept(worn, NOW + timedelta(days=4)).releases == (3,)
+
+
+@pytest.mark.parametrize(
+    ("page", "old", "new", "code"),
+    [
+        ("lake.yml", "engine: duck", "engine: duck\nrelease: {keep: forever}", "LAKE-138"),
+        ("lake.yml", "engine: duck", "engine: duck\nrelease: {keep: 0}", "LAKE-138"),
+        ("lake.yml", "engine: duck", "engine: duck\nrelease: {kept: 35}", "LAKE-102"),
+        ("silver/claim.yml", "history:", "z_order: [claim_no]\nhistory:", "LAKE-102"),
+    ],
+)
+def test_upkeep_that_cannot_be_done_is_a_mistake(page: str, old: str, new: str, code: str, tmp_path: Path) -> None:
+    lake = made(tmp_path)
+    lake.say(page, old, new)
+    with pytest.raises(DeclarationsRefused) as refused:
+        declare.read(lake.project)
+    assert [mistake.code for mistake in refused.value.mistakes] == [code]
 
 
 def test_what_killed_writers_left_is_taken_away_at_once(worn: Small) -> None:
