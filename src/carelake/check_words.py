@@ -22,6 +22,7 @@ NEEDS = {
     "mart": {"about", "columns"},
     "column of a mart": {"kind", "about"},
     "lake": {"about"},
+    "channel": {"of"},
     "roots": set[str](),
     "release": set[str](),
     "kpi": {"value", "unit"},
@@ -45,7 +46,8 @@ MAY_HAVE = {
     "control": {"rows", "sum"},
     "mart": {"kpi", "recompute_by", "z_order"},
     "column of a mart": {"type"},
-    "lake": {"roots", "engine", "as_of", "rules", "settings", "release"},
+    "lake": {"roots", "engine", "as_of", "rules", "settings", "release", "tell"},
+    "channel": {"mail", "through", "sender", "webhook", "format", "after"},
     "release": {"keep"},
     "roots": {"lake", "originals", "restricted"},
     "privacy page": {"columns", "kinds", "sparse_zip3"},
@@ -64,18 +66,19 @@ CHOICES = {
     "archive": {"true", "false"},
     "optional": {"true", "false"},
     "required": {"true", "false"},
+    "format": {"plain", "slack", "teams"},
     "compares": {"source_and_bronze", "bronze_and_silver", "silver_and_gold", "landed_and_usual"},
     "right_is": {"equal", "at_least", "at_most"},
     "beyond_chance": {"true", "false"},
 }
 MAPPINGS = {
     "columns", "control", "events", "feeds", "kpi", "left", "release", "right", "roots", "rules", "settings", "sources",
-    "story", "types",
+    "story", "tell", "types",
 }  # fmt: skip
-LISTS = {"key", "track", "one_of", "z_order", "show"}
+LISTS = {"key", "track", "one_of", "z_order", "show", "mail", "of"}
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-SOURCE = re.compile(r"[a-z][a-z0-9_-]*")
+SOURCE = CHANNEL = re.compile(r"[a-z][a-z0-9_-]*")
 # Names stand in SQL without quotes, so that people can write them so: these words would be read as something else.
 RESERVED = {
     "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check",

@@ -23,11 +23,13 @@ from . import (
     check_reconciliations,
     check_settings,
     check_story,
+    check_tell,
     declare_table,
     load_config,
 )
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import (
+    Channel,
     Declarations,
     Feed,
     Mart,
@@ -101,6 +103,7 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
         references={name: _reference(path) for name, path in pages.references.items()},
         settings=dict(_settings(lake, pages)),
         reconciliations=dict(_reconciliations(pages)),
+        channels=tuple(_channels(lake)),
     )
 
 
@@ -178,6 +181,7 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     kinds = _merged(pages.policy, pages.project_policy).part("kinds")
     if not pages.lake.unreadable:
         yield from check.mistakes_in_lake(pages.lake, pages.tables, pages.references)
+        yield from check_tell.mistakes_in_channels(pages.lake)
     yield from check_settings.mistakes_in_settings(pages.settings, pages.project_settings)
     if not pages.project_settings.unreadable:
         yield from check_settings.mistakes_in_values(pages.lake, _known_settings(pages))
@@ -264,6 +268,19 @@ def _place(page: Page) -> Place:
     roots = {"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")}
     keep = int(page.part("release").get("keep", Place.keep))
     return Place(roots, page.says.get("engine", "duck"), page.says.get("as_of", "today"), keep)
+
+
+def _channels(lake: Page) -> Iterator[Channel]:
+    for name, says in lake.part("tell").items():
+        yield Channel(
+            name=name,
+            of=tuple(says["of"]),
+            address=says.get("webhook") or says["through"],
+            mail=tuple(says.get("mail", ())),
+            sender=says.get("sender", ""),
+            form=says.get("format", "plain"),
+            after=int(says.get("after", 0)),
+        )
 
 
 def _policy(page: Page) -> Policy:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from . import changes, epochs, lake, ledger, made, plan, privacy, quality, reconcile, release, repaired, silver
 from .model import Column, Declarations, Mart, Policy, Table
+from .tell import alert
 from .upkeep import needs
 
 HEAD = """# Data dictionary
@@ -100,7 +101,7 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
         {
             "run_id": "The run: when it began, UTC.",
             "as_of": "The day that its figures are seen from.",
-            "step": "extract, refine, build, reconcile or release.",
+            "step": "extract, refine, build, check, reconcile, release or tell.",
             "name": "The feed, table or mart.",
             "outcome": "done, unchanged, inactive, warned or failed.",
             "code": "The error's code; see troubleshooting.",
@@ -210,6 +211,23 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "who": "Who did it: the user of the operating system.",
             "held": "The tables and marts that stand as they were released before, each with the cause; JSON.",
             "held_loads": "The last load of each feed that fills such a table, as readers see it; JSON.",
+        },
+    ),
+    "audit.alerts": (
+        "What runs came upon, who was told of it, and who looks after it. Rows are only added.",
+        alert.COLUMNS,
+        {
+            "alert": "The cause, by the name that it has at every run.",
+            "event": "seen (for the first time), told, acknowledged, or gone: a run did not come upon it any more.",
+            "run_id": "The run, but for what was acknowledged.",
+            "outcome": "failed, held (it keeps tables out of the release) or warned.",
+            "code": "The error's code; see troubleshooting.",
+            "what": "The steps that it hit.",
+            "found": "What was found, without a value of a row.",
+            "channel": "Who was told.",
+            "who": "Who looks after it.",
+            "note": "What is being done.",
+            "happened_at": "When.",
         },
     ),
     "audit.vacuums": (

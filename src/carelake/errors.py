@@ -344,6 +344,18 @@ class RowUnknown(LakeError):
     why = "A history is that of one row, by its key, or by the id that its source gives it as silver shows it."
 
 
+class ChannelFailed(LakeError):
+    code = "LAKE-712"
+    exit_code = 70
+    why = "What a run came upon stands in audit.alerts, and who should have heard of it has not."
+
+
+class AlertUnknown(LakeError):
+    code = "LAKE-713"
+    exit_code = 70
+    why = "What is acknowledged is told to nobody again, so that a slip would hide it."
+
+
 class SqlUnfit(LakeError):
     """SQL of the declarations cannot be computed over what is there; it is named by where it stands."""
 

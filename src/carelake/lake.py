@@ -27,6 +27,7 @@ from .foreign import in_our_words
 from .ledger import Ledger
 from .model import Declarations, Feed
 from .secret import Secrets
+from .tell import alert
 from .vault import Vault
 
 ZONES = {  # layer -> the root it is in
@@ -193,6 +194,7 @@ def _create(lake: Lake) -> None:
     reconcile.create(lake.engine)
     epochs.create(lake.engine)
     repaired.create(lake.engine)
+    lake.engine.create(alert.TABLE, alert.COLUMNS)
     silver.create(lake.engine, lake.declared)
     epochs.begin(lake.engine, lake.declared)  # also those that were just made
 

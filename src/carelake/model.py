@@ -246,6 +246,19 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Channel:
+    """Who hears of what a run comes upon, and how."""
+
+    name: str
+    of: tuple[str, ...]  # failed, held, warned
+    address: str  # `${NAME}`: of the webhook or the mail server, filled in when it is needed
+    mail: tuple[str, ...] = ()  # to whom; a webhook, if it is empty
+    sender: str = ""
+    form: str = "plain"  # of a webhook: plain, slack or teams
+    after: int = 0  # hours: hears only of what nobody has acknowledged by then
+
+
+@dataclass(frozen=True)
 class Declarations:
     place: Place
     policy: Policy
@@ -255,3 +268,4 @@ class Declarations:
     references: Mapping[str, Reference]
     settings: Mapping[str, Setting]
     reconciliations: Mapping[str, Reconciliation] = field(default_factory=dict)
+    channels: tuple[Channel, ...] = ()

@@ -32,6 +32,8 @@ from .foreign import as_ours
 from .lake import Lake, opened, vault_of
 from .model import Feed
 from .source import Delivery, Progress, readers
+from .tell import telling
+from .tell.alert import Trouble
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class Step:
     found: str = ""
     exit_code: int = 0
     holds: tuple[str, ...] = ()  # the tables and marts that may not be released as they are
+
+    @property
+    def cause(self) -> str:
+        """What was found, without the name of the step that found it: one that others may share."""
+        found = self.found
+        for name in (self.name, self.name.replace(".", "/", 1)):
+            found = found.replace(f"{name}: ", "")
+        return found
 
 
 @dataclass
@@ -106,6 +116,7 @@ def run(
         did_step(_check(lake, did))
         did_step(_reconcile(lake, did))
         did_step(_release(lake, did))
+        did_step(_tell(lake, did))
         did_step(_keep(lake, did))
         return did
 
@@ -335,6 +346,25 @@ def _releasable(lake: Lake) -> list[str]:
     tables = chain.from_iterable(gate.tables_of(f"silver.{table}") for table in lake.declared.tables)
     marts = (f"gold.{mart}" for mart in lake.declared.marts)
     return [*vault.TABLES, *tables, *marts, *(f"reference.{name}" for name in (*lake.declared.references, "setting"))]
+
+
+def _tell(lake: Lake, did: Run) -> Iterator[Step]:
+    """Tell those who want to hear of it what went wrong. That somebody could not be told fails nothing."""
+    bad = [step for step in did.steps if step.outcome in {"failed", "warned"}]
+    explained = any(step.holds for step in bad)  # then the release that is held is a consequence, and no cause
+    troubles = [
+        Trouble(f"{step.step} {step.name}", step.outcome, step.code, step.cause, bool(step.holds))
+        for step in bad
+        if not (explained and step.step == "release")
+    ]
+    try:
+        for channel, told in telling.tell(lake, troubles, did.run_id, did.started):
+            if isinstance(told, int):
+                yield Step("tell", channel, "done", told, found=f"{told} told")
+            else:
+                yield Step("tell", channel, "warned", 0, 0, told.code, str(told), WARNED)
+    except LakeError as error:
+        yield _failed("tell", "audit.alerts", error)
 
 
 def _keep(lake: Lake, did: Run) -> Iterator[Step]:

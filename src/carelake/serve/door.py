@@ -272,14 +272,18 @@ class _Shown:
         kept = (table for table in self.declared.tables.values() if changes.is_told(table))
         released = [table for table in kept if f"silver.{table.name}_versions" in self.released]
         policy, loads = self.declared.policy, f"({self._stored('audit.load_logs', None)})"
-        settled = self._stored(RESOLVED, None) if exists(self._root("audit") / RESOLVED.replace(".", "/")) else ""
-        mended = f"(SELECT key AS {{}}, {plan.LOAD}, {plan.SOURCE_TIME} FROM ({settled}) WHERE table_name = '{{}}')"
         told = []
         for each in released:
             stored, held = self._relations(each)
-            repaired = mended.format(each.own_key, each.name) if settled else held
-            told.append(changes.changes(each, policy, stored, repaired, loads))
+            told.append(changes.changes(each, policy, stored, self._mended(each, held), loads))
         return "\nUNION ALL\n".join(told)
+
+    def _mended(self, table: Table, held: str) -> str:
+        """The places of rows that were held back and stand now: as told, or of `held` in a lake without repairs."""
+        if not exists(self._root("audit") / RESOLVED.replace(".", "/")):
+            return held
+        place, settled = f"{plan.LOAD}, {plan.SOURCE_TIME}", self._stored(RESOLVED, None)
+        return f"(SELECT key AS {table.own_key}, {place} FROM ({settled}) WHERE table_name = '{table.name}')"
 
     def _widened(self, name: str, wanted: Mapping[str, str]) -> str:
         """The table as it was released, with the columns that were declared since."""
@@ -293,7 +297,7 @@ class _Shown:
             raise QuestionRefused("nothing is released yet.", "Run `carelake run`, and ask again.")
         stored, held = self._relations(table)
         loads = f"({self._stored('audit.load_logs', None)})"
-        steps = changes.steps(table, self.declared.policy, stored, held, loads)
+        steps = changes.steps(table, self.declared.policy, stored, self._mended(table, held), loads)
         every = f"SELECT * FROM {held} AS held"
         return {story.STEPS: steps, story.HELD: every, story.LOADS: f"SELECT id, load_id FROM {loads} AS load"}
 

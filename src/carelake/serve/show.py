@@ -82,17 +82,9 @@ def run(did: Run) -> None:
 
 def troubles(steps: Iterable[Step]) -> None:
     """What failed or warned: each cause once, with the names of all that it hit."""
-    hit = [((s.outcome, s.step, _cause(s)), s.name) for s in steps if s.outcome in {"failed", "warned"}]
+    hit = [((s.outcome, s.step, s.cause), s.name) for s in steps if s.outcome in {"failed", "warned"}]
     for (outcome, step, cause), names in _grouped(hit).items():
         console().print(f"[{COLOUR[outcome]}]{outcome}[/]: {step} {', '.join(names)}\n{escape(cause)}\n")
-
-
-def _cause(step: Step) -> str:
-    """What was found, without the name of the step that found it: one that others may share."""
-    found = step.found
-    for name in (step.name, step.name.replace(".", "/", 1)):
-        found = found.replace(f"{name}: ", "")
-    return found
 
 
 def _grouped(pairs: Iterable[tuple[Key, str]]) -> dict[Key, list[str]]:
