@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from in_memory import InMemory
-from repair_stories import ends, spoils_of, told
+from repair_stories import NOTED, ends, note, spoils_of, told
 from small_lake import Small, contents, failed
 from typer.testing import CliRunner
 from version_stories import CELLS, PLAIN, Cell, Step, seen_at
@@ -48,6 +49,25 @@ def test_what_is_made_anew_of_bronze_is_what_had_grown_repairs_included(seed, ta
     fed = [(feed.source, feed.name) for feed in lake.declared.feeds]
     ((_, landed, placed),) = accounts.refined(lake.engine, "thing", fed, accounts.loads(lake.engine))
     assert landed == placed > 0
+
+
+def test_a_table_made_anew_under_another_rule_is_what_a_first_run_under_it_gives(tmp_path):
+    chance = random.Random(3)
+    stories = {f"k{n}": chance.choices(CELLS, k=len(STEPS)) for n in range(40)}
+    lake = told(tmp_path / "grown", STEPS, stories, {}, chance, {})
+    looser = replace(lake.declared.tables["thing"], rules=())
+    says = replace(lake.declared, tables={"thing": looser})
+    first = InMemory(tmp_path / "first/lake", says)
+    for n, step in enumerate(STEPS):
+        rows = [{"id": key, **one, "note": note(key, one)} for key, cells in stories.items() for one in cells[n]]
+        first.land(step.feed, rows, columns=NOTED, whole=step.whole, seen=seen_at(n))
+    first.refine(now=seen_at(20))
+    lake.declared = says
+    epochs.declare(lake.engine, says, [looser], ASKED)
+    epochs.begin(lake.engine, says)
+    lake.refine(now=seen_at(20))
+    expected, found = ends(first), ends(lake)
+    assert [name for name in expected if expected[name] != found[name]] == []
 
 
 # --- by command ------------------------------------------------------------------------------------------------------
