@@ -280,7 +280,8 @@ def _selects(lake: Lake) -> dict[str, str]:
     stored |= {"vault.token", "vault.key_map", "audit.load_logs", "audit.rule_results"}
     selects |= {name: f"SELECT * FROM {name}" for name in stored}
     selects["audit.releases"] = "SELECT id, as_of, loads FROM audit.releases"
-    loads = {feed.relation: lake.ledger.loads(feed) for feed in lake.declared.feeds}
+    feeds = (one for feed in lake.declared.feeds for one in (feed, feed.repairs))
+    loads = {feed.relation: told for feed in feeds if (told := lake.ledger.loads(feed))}
     for name, landed in loads.items():
         files = [f"'{path}'" for path in bronze.files(lake.bronze, landed)]
         selects[name] = f"SELECT * FROM read_parquet([{', '.join(files)}], union_by_name = true)"

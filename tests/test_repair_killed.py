@@ -43,7 +43,7 @@ def undisturbed(repaired: Hospital, tmp_path_factory: pytest.TempPathFactory) ->
     return hospital
 
 
-@pytest.mark.parametrize("moment", ["after restricted.patient_history", "after quarantine.patient"])
+@pytest.mark.parametrize("moment", ["after quarantine.patient"])
 def test_a_run_that_is_killed_while_it_takes_in_repairs_is_made_good_by_the_next(
     repaired, undisturbed, tmp_path, moment
 ):
@@ -63,7 +63,7 @@ def test_a_repair_that_is_killed_is_given_again_and_made_once(day_one, undisturb
     assert differences(held(hospital), held(undisturbed)) == []
 
 
-@pytest.mark.parametrize("moment", ["after audit.epochs", "after silver.patient_versions"])
+@pytest.mark.parametrize("moment", ["after silver.patient_versions"])
 def test_a_table_that_is_begun_anew_while_somebody_is_killed_ends_as_it_was(day_one, tmp_path, moment):
     hospital, whole = day_one.copied(tmp_path / "hospital"), day_one.copied(tmp_path / "whole")
     assert killed_at(hospital, DAYS[2], moment, REPROCESS)
