@@ -85,7 +85,7 @@ def _chosen(
             first[patient] = key
         if len(first) == each:
             return [(key, patient) for patient, key in first.items()]
-    raise DefectUnknown(f"there are too few rows to plant '{defect.name}' in.", "Make more: `--patients 2000`.")
+    raise DefectUnknown(f"there are too few rows to plant '{defect.name}' in.", "Make more: `--patients 3000`.")
 
 
 def _changed(client: sqlite3.Connection, defect: Defect, key: str, as_of: date) -> str:
