@@ -78,7 +78,7 @@ print(did.exit_code(strict=False), sorted(set(failed(did).values())), *failed(di
     [
         ("extract cpt.codes", "extract hos-a.patients"),
         ("extract npi.monthly", "refine claim"),
-        ("refine npi", "build dim_patient"),
+        ("refine npi", "refine patient"),
         ("build ar_over_90", "release release"),
         ("release release", "keep audit.run_steps"),
     ],
