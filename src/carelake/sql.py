@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import sqlglot
@@ -148,9 +149,14 @@ def tables_of(select: str) -> list[str]:
     >>> tables_of("WITH stay AS (SELECT a FROM silver.visit) SELECT a FROM stay INNER JOIN gold.dim_date ON a = b")
     ['gold.dim_date', 'silver.visit']
     """
+    return list(_tables_of(select))
+
+
+@cache  # a run asks more than once of each mart, and reading SQL takes longer than most of what is asked
+def _tables_of(select: str) -> tuple[str, ...]:
     tree = sqlglot.parse_one(select, dialect=HOME)
     named = {".".join(part.name for part in table.parts) for table in tree.find_all(exp.Table)}
-    return sorted(named - {cte.alias for cte in tree.find_all(exp.CTE)})
+    return tuple(sorted(named - {cte.alias for cte in tree.find_all(exp.CTE)}))
 
 
 def _respell(node: exp.Expr) -> None:

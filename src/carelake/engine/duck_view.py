@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -70,6 +71,7 @@ def _duck_type(kind: Any) -> str:
     }.get(str(kind), "TEXT")  # fmt: skip
 
 
+@cache
 def quoted(name: str) -> str:
     """A name as SQL quotes it; `layer.table` in two parts."""
     return ".".join(exp.to_identifier(part, quoted=True).sql("duckdb") for part in name.split("."))
