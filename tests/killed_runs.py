@@ -277,8 +277,9 @@ def _selects(lake: Lake) -> dict[str, str]:
     stored = {f"{layer}.{name}" for name in tables for layer in ("quarantine", "silver")}
     stored |= {f"restricted.{name}_history" for name in tables} | {f"gold.{name}" for name in lake.declared.marts}
     stored |= {f"silver.{name}_{view}" for name in tables for view in ("history", "all")}
-    stored |= {"vault.token", "vault.key_map", "audit.load_logs", "audit.rule_results"}
+    stored |= {"vault.token", "vault.key_map", "audit.load_logs"}
     selects |= {name: f"SELECT * FROM {name}" for name in stored}
+    selects["audit.rule_results"] = "SELECT * FROM audit.rule_results WHERE scope = 'load'"  # others tell of versions
     selects["audit.releases"] = "SELECT id, as_of, loads FROM audit.releases"
     feeds = (one for feed in lake.declared.feeds for one in (feed, feed.repairs))
     loads = {feed.relation: told for feed in feeds if (told := lake.ledger.loads(feed))}

@@ -26,6 +26,8 @@ def mistakes_in_rules(
     for name, rule in rules.items():
         if isinstance(rule, Mapping) and rule and rule.keys() <= SEVERITY:
             yield from unknown(page, name, "rule", known)
+            if "otherwise" in rule:
+                yield from unknown(page, told(rule, "otherwise"), "otherwise", CHOICES["otherwise"])
             yield from _unsevere(page, rule)
             continue
         yield from misnamed(page, name, rule, "rule")
@@ -51,8 +53,6 @@ def _unsevere(page: Page, rule: Mapping[str, Any]) -> Iterator[Mistake]:
     for name, says in [("", rule), *part(rule, "sources").items()]:
         if name:
             yield from misnamed(page, name, says, "severity")
-        if "otherwise" in says:
-            yield from unknown(page, told(says, "otherwise"), "otherwise", CHOICES["otherwise"])
         yield from no_share(page, told(says, "tolerated") or "0")
 
 
@@ -74,7 +74,7 @@ def _unseen(
     page: Page, name: str, rule: Mapping[str, Any], table: Page, tables: Mapping[str, Page], references: Collection[str]
 ) -> Iterator[Mistake]:
     """What a rule looks at is there. A set rule sees what silver shows, and holds nothing back."""
-    must = told(rule, "must")
+    must = told(rule, "must") or Text("TRUE")  # one that is none is told elsewhere
     columns = table.part("columns")
     if not quality.is_of_a_set(must):
         for column in quality.columns_of(must):
