@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,16 @@ def acting(how: str, now: datetime, why: str | None = None) -> Act:
 
 
 def told(
-    folder: Path, steps: Sequence[Step], stories: Stories, spoils: Mapping[str, Row], chance: random.Random, table: Any
+    folder: Path,
+    steps: Sequence[Step],
+    stories: Stories,
+    spoils: Mapping[str, Row],
+    chance: random.Random,
+    table: Any,
+    between: Callable[[InMemory], None] = lambda lake: None,
 ) -> InMemory:
     """Tell stories in which some rows are spoiled. What is held back for that is repaired, in any order and between any
-    two loads; in the end all of it.
+    two loads; in the end all of it. What happens to the lake `between` is to change none of it.
     """
     lake = InMemory(folder / "lake", declarations(folder / "project", **table))
     for n, step in enumerate(steps):
@@ -42,7 +48,9 @@ def told(
                     repair.repair(lake, some, acting("repair", seen_at(n)))
                     if chance.random() < 0.5:
                         lake.refine(now=seen_at(n))
+        between(lake)
     lake.refine(now=seen_at(len(steps)))
+    between(lake)
     if spoils and (rest := corrections(lake, stories, spoils)):
         repair.repair(lake, rest, acting("repair", seen_at(len(steps))))
         lake.refine(now=seen_at(len(steps)))

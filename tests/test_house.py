@@ -34,7 +34,8 @@ HEALTHCARE = re.compile(
 )
 MACHINERY = ["model", "declare", "page", "check", "check_words", "check_names", "check_settings", "plan", "sql",
              "quality", "engine", "bronze", "silver", "gold", "release", "upkeep", "check_upkeep",
-             "reconcile", "reckoning", "comparison", "accounts", "landed", "check_reconciliations"]  # fmt: skip
+             "reconcile", "reckoning", "comparison", "accounts", "landed", "check_reconciliations",
+             "purges", "retention", "superseded"]  # fmt: skip
 
 
 def functions(path: Path) -> list[tuple[str, int]]:

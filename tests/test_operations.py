@@ -40,7 +40,7 @@ def test_the_page_runs_as_it_stands(small: Small) -> None:
     small.sql("UPDATE departments SET Name = 'Heart' WHERE DeptID = 'D1'")
     assert failed(small.run(1)) == {}
     blocks = shell(" run")
-    assert len(blocks) == 6
+    assert len(blocks) == 8
     around = small.around({"PROJECT": str(small.project), "BACKUPS": str(small.folder / "backups")})
     path = f"{Path(sys.executable).parent}:{around['PATH']}"
     told = subprocess.run(
@@ -48,5 +48,5 @@ def test_the_page_runs_as_it_stands(small: Small) -> None:
         capture_output=True, text=True, cwd=small.folder, env={**around, "PATH": path}, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
-    assert told.stdout.count("The lake is whole.") == 2
+    assert told.stdout.count("The lake is whole.") == 3
     assert "0 rows landed, nothing new to release" in told.stdout.replace("\n", " ")

@@ -95,6 +95,6 @@ def _placed(engine: Engine, table: str, waiting: Sequence[int]) -> int:
     )
     physical = sum(int(engine.ask(count).to_pylist()[0]["n"]) for count in counts)
     epoch = epochs.current(engine).get(table, 1)
-    signs = {refinery.REFUSED: 1, refinery.SETTLED: 1, refinery.TAKEN_BACK: -1}
+    signs = {refinery.REFUSED: 1, refinery.SETTLED: 1, refinery.PURGED: 1, refinery.TAKEN_BACK: -1}
     told = (sign * engine.marked(stored, refinery.tally_of(table, tally, epoch)) for tally, sign in signs.items())
     return physical + sum(told)

@@ -103,6 +103,20 @@ def made_anew(table: Table, side: str) -> str:
     )
 
 
+def purged(table: Table, columns: Sequence[str], side: str) -> str:
+    """What of them stays, since a purge took from bronze what it could be made anew of: of loads that have lost rows,
+    what is neither told by `keyed` nor was held back.
+    """
+    name = ", ".join(f"held.{column}" for column in columns)
+    same = " AND ".join(f"{{0}}.{one} IS NOT DISTINCT FROM held.{one}" for one in (table.own_key, LOAD, SOURCE_TIME))
+    return (
+        f"SELECT {name} FROM {side} AS held WHERE {made_anew(table, 'held')}"
+        f" AND held.{LOAD} IN (SELECT id FROM renewed_load WHERE is_purged)"
+        f" AND NOT EXISTS (SELECT 1 FROM keyed WHERE {same.format('keyed')})"
+        f" AND NOT EXISTS (SELECT 1 FROM quarantine.{table.name} AS waited WHERE {same.format('waited')})"
+    )
+
+
 def untouched(table: Table, columns: Sequence[str], side: str) -> str:
     """What a side table holds besides those."""
     return f"SELECT {', '.join(columns)} FROM {side} AS held WHERE NOT COALESCE({made_anew(table, 'held')}, FALSE)"

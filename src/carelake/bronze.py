@@ -20,13 +20,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
+from . import purges
 from .engine import Engine
 from .errors import EngineFailed, LakeDamaged, SourceColumnMissing, SourceNameTaken
 from .foreign import in_our_words
 from .landed import Counted, counted
 from .ledger import RANGE, TABLE, Ledger, Load
 from .model import Feed
-from .plan import DELETED, SEQUENCE, fingerprint
+from .plan import DELETED, NUMBER, SEQUENCE, fingerprint
 from .source import Delivery, Progress
 
 REJECTED = "rejected.parquet"
@@ -101,10 +102,10 @@ def _damaged(load: Load, what: str) -> LakeDamaged:
 
 
 def sweep(root: Path, ledger: Ledger) -> int:
-    """Delete what killed or failed runs left behind: how many folders. That is what was unfinished, and of each feed at
-    most the load that would have come next. Raises `LakeDamaged`, and deletes nothing, if loads of the ledger are gone,
-    or if the ledger lacks more than that: then it is the ledger that is wrong, on a disk not mounted or restored from a
-    backup.
+    """Delete what killed or failed runs and purges left behind: how many folders. That is what was unfinished, and of
+    each feed at most the load that would have come next. Raises `LakeDamaged`, and deletes nothing, if loads of the
+    ledger are gone, or if the ledger lacks more than that: then it is the ledger that is wrong, on a disk not mounted
+    or restored from a backup.
     """
     known = [Path(folder) for folder in ledger.folders()]
     if gone := sorted(str(folder) for folder in known if not (root / folder).is_dir()):
@@ -113,6 +114,8 @@ def sweep(root: Path, ledger: Ledger) -> int:
     left = nobodys(root, known)
     for folder in left:
         shutil.rmtree(root / folder)
+    for part in purges.strays(root, ledger.landed()):
+        part.unlink()
     return len(left)
 
 
@@ -233,7 +236,7 @@ def _digested(engine: Engine, relation: str, which: str = "") -> str:
     """
     has = {name.lower(): quoted(name) for name in engine.columns(relation)}
     every = sorted({name.lower() for other in ("staged", "landed") for name in engine.columns(other)})
-    told = fingerprint(has.get(name, "NULL") for name in every if name not in {SEQUENCE, DELETED})
+    told = fingerprint(has.get(name, "NULL") for name in every if name not in {SEQUENCE, DELETED, NUMBER})
     digest = f"CASE WHEN {DELETED} THEN '' ELSE MD5({told}) END AS {HASH}"
     return f"(SELECT *, {digest} FROM {relation}{which}) AS {relation}"
 
@@ -247,7 +250,7 @@ def _prior(engine: Engine, key: Sequence[str], *, only_staged: bool) -> str:
 
 def _fresh(engine: Engine, key: Sequence[str], names: Sequence[str]) -> str:
     """The staged rows of the keys whose rows are not just those that were landed last."""
-    sets = f"SELECT {_listed(key)}, {_SET} FROM now GROUP BY {_listed(key)}"
+    sets = f"SELECT {_listed(key)}, {_set('now')} FROM now GROUP BY {_listed(key)}"
     repeated = f"""SELECT {_listed(key)} FROM ({sets}) AS now WHERE EXISTS (
     SELECT 1 FROM latest WHERE {_same("now", "latest", key)}
     AND now.{VERSIONS} = latest.{VERSIONS} AND now.{LEAST} = latest.{LEAST} AND now.{GREATEST} = latest.{GREATEST}
@@ -265,14 +268,17 @@ def _vanished(key: Sequence[str], names: Sequence[str], sequence: int) -> str:
     return f"SELECT {_listed(columns)} FROM latest WHERE {GREATEST} <> '' AND NOT EXISTS ({staged})"
 
 
-_SET = f"COUNT(DISTINCT {HASH}) AS {VERSIONS}, MIN({HASH}) AS {LEAST}, MAX({HASH}) AS {GREATEST}"
+def _set(rows: str) -> str:
+    """What tells the sets of rows apart that loads bring of a key."""
+    digest = f"{rows}.{HASH}"
+    return f"COUNT(DISTINCT {digest}) AS {VERSIONS}, MIN({digest}) AS {LEAST}, MAX({digest}) AS {GREATEST}"
 
 
 def _latest(key: Sequence[str]) -> str:
     """The digests of the last load that landed each key."""
     last = f"SELECT {_listed(key)}, MAX({SEQUENCE}) AS {LAST} FROM prior GROUP BY {_listed(key)}"
     return f"""WITH last AS ({last})
-SELECT {_listed([f"prior.{name}" for name in key])}, {_SET}, MAX(last.{LAST}) AS {LAST}
+SELECT {_listed([f"prior.{name}" for name in key])}, {_set("prior")}, MAX(last.{LAST}) AS {LAST}
 FROM prior INNER JOIN last ON prior.{SEQUENCE} = last.{LAST} AND {_same("prior", "last", key)}
 GROUP BY {_listed([f"prior.{name}" for name in key])}"""
 

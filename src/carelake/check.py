@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from . import check_rules, plan, recompute, sql
 from .check_sql import at, not_portable, refused_in_expression, refused_in_select
-from .check_upkeep import mistakes_in_upkeep
+from .check_upkeep import mistakes_in_retention, mistakes_in_upkeep
 from .check_words import SOURCE, misnamed, unfit, unknown
 from .errors import Mistake, choose
 from .page import Page, listed, part, told
@@ -251,12 +251,15 @@ def _unproven(page: Page, select: str) -> Iterator[Mistake]:
         yield page.mistake("LAKE-124", key, found, why, fix)
 
 
-def mistakes_in_lake(page: Page, tables: Mapping[str, Page], references: Collection[str]) -> Iterator[Mistake]:
-    """lake.yml says words it may say; its rules are of tables that exist."""
+def mistakes_in_lake(
+    page: Page, tables: Mapping[str, Page], references: Collection[str], sources: Collection[str]
+) -> Iterator[Mistake]:
+    """lake.yml says words it may say; its rules are of tables that exist, and what it keeps is of sources that do."""
     yield from misnamed(page, page.stem, page.says, "lake")
     yield from misnamed(page, "roots", page.part("roots"), "roots")
     yield from _no_day(page)
     yield from mistakes_in_upkeep(page)
+    yield from mistakes_in_retention(page, sources)
     for table, rules in page.part("rules").items():
         yield from unknown(page, table, "table", tables)
         if table in tables and isinstance(rules, Mapping):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from .check_words import misnamed
+from . import retention
+from .check_words import misnamed, unknown
 from .errors import Mistake
-from .page import Page, told
+from .page import Page, part, told
 
 MOST_DAYS = 400  # for as long the entries of a table's log are kept
 
@@ -19,3 +20,18 @@ def mistakes_in_upkeep(page: Page) -> Iterator[Mistake]:
         found = f"'{days}' is no number of days from 1 to {MOST_DAYS}"
         why = "For so long a release stays readable after the next one is out, and a guess would delete too much."
         yield page.mistake("LAKE-138", days, found, why, "Write it as in `release: {keep: 35}`.")
+
+
+def mistakes_in_retention(page: Page, sources: Collection[str]) -> Iterator[Mistake]:
+    """`retention` says for how long, and of sources that there are."""
+    says = page.part("retention")
+    others = part(says, "sources")
+    yield from misnamed(page, "retention", says, "retention")
+    for source in others:
+        yield from unknown(page, source, "source", sources)
+    for named, word in [*((says, word) for word in says if word == "bronze"), *((others, word) for word in others)]:
+        if not retention.is_period(told(named, word)):
+            found = f"'{told(named, word)}' does not say how long"
+            why = "What is purged is gone, and a guess would take too much."
+            fix = "Write it as in `2 years`, `18 months`, `90 days`, or `forever`."
+            yield page.mistake("LAKE-139", word, found, why, fix)

@@ -25,6 +25,7 @@ NEEDS = {
     "channel": {"of"},
     "roots": set[str](),
     "release": set[str](),
+    "retention": set[str](),
     "kpi": {"value", "unit"},
     "setting": {"about", "default"},
     "reconciliation": {"about", "otherwise"},
@@ -46,9 +47,10 @@ MAY_HAVE = {
     "control": {"rows", "sum"},
     "mart": {"kpi", "recompute_by", "z_order"},
     "column of a mart": {"type"},
-    "lake": {"roots", "engine", "as_of", "rules", "settings", "release", "tell"},
+    "lake": {"roots", "engine", "as_of", "rules", "settings", "release", "retention", "tell"},
     "channel": {"mail", "through", "sender", "webhook", "format", "after"},
     "release": {"keep"},
+    "retention": {"bronze", "sources"},
     "roots": {"lake", "originals", "restricted"},
     "privacy page": {"columns", "kinds", "sparse_zip3"},
     "setting": {"one_of", "type", "from", "to"},
@@ -72,8 +74,8 @@ CHOICES = {
     "beyond_chance": {"true", "false"},
 }
 MAPPINGS = {
-    "columns", "control", "events", "feeds", "kpi", "left", "release", "right", "roots", "rules", "settings", "sources",
-    "story", "tell", "types",
+    "columns", "control", "events", "feeds", "kpi", "left", "release", "retention", "right", "roots", "rules",
+    "settings", "sources", "story", "tell", "types",
 }  # fmt: skip
 LISTS = {"key", "track", "one_of", "z_order", "show", "mail", "of"}
 

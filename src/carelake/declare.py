@@ -29,6 +29,7 @@ from . import (
 )
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import (
+    FOREVER,
     Channel,
     Declarations,
     Feed,
@@ -37,6 +38,7 @@ from .model import (
     Policy,
     Reconciliation,
     Reference,
+    Retention,
     Setting,
     Side,
     Table,
@@ -180,7 +182,8 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
     kinds = _merged(pages.policy, pages.project_policy).part("kinds")
     if not pages.lake.unreadable:
-        yield from check.mistakes_in_lake(pages.lake, pages.tables, pages.references)
+        sources = {page.stem for page in pages.sources}
+        yield from check.mistakes_in_lake(pages.lake, pages.tables, pages.references, sources)
         yield from check_tell.mistakes_in_channels(pages.lake)
     yield from check_settings.mistakes_in_settings(pages.settings, pages.project_settings)
     if not pages.project_settings.unreadable:
@@ -266,8 +269,9 @@ def place(path: Path) -> Place:
 
 def _place(page: Page) -> Place:
     roots = {"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")}
-    keep = int(page.part("release").get("keep", Place.keep))
-    return Place(roots, page.says.get("engine", "duck"), page.says.get("as_of", "today"), keep)
+    keep, kept = int(page.part("release").get("keep", Place.keep)), page.part("retention")
+    retention = Retention(kept.get("bronze", FOREVER), kept.get("sources", {}))
+    return Place(roots, page.says.get("engine", "duck"), page.says.get("as_of", "today"), keep, retention)
 
 
 def _channels(lake: Page) -> Iterator[Channel]:

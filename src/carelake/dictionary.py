@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from . import changes, epochs, lake, ledger, made, plan, privacy, quality, reconcile, release, repaired, silver
+from . import (
+    changes,
+    dictionary_retention,
+    epochs,
+    lake,
+    ledger,
+    made,
+    plan,
+    privacy,
+    quality,
+    reconcile,
+    release,
+    repaired,
+    silver,
+)
 from .model import Column, Declarations, Mart, Policy, Table
 from .tell import alert
 from .upkeep import needs
@@ -49,6 +63,7 @@ TIMELINE = {  # column of every history -> what it means
 }
 BRONZE = {
     plan.SEQUENCE: ("BIGINT", "The load of its feed that landed it, counted from 1."),
+    plan.NUMBER: ("BIGINT", "Of a load that was purged in part, which of its rows it was when it landed, from 0 on."),
     plan.DELETED: ("BOOLEAN", "A tombstone: its key was in the source before, and is no more."),
     plan.OF_ROW: ("BIGINT", "Of a repair, the row that it stands for, of the load in `_lake_sequence` of that feed."),
     plan.REPAIR: ("BIGINT", "Of a repair, the load of repairs that it is of, counted from 1."),
@@ -240,6 +255,7 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "bytes": "How large they were together.",
         },
     ),
+    **dictionary_retention.AUDIT,
     "audit.changes": (
         "What changed, column by column, in every silver table that keeps its history. Made of the versions of the"
         " release when it is asked for, and stored nowhere. It tells what silver shows, and nothing that it does not"

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import made, plan, refinery, release
+from . import made, plan, purges, refinery, release
 from .engine import Engine
-from .errors import RestoreRefused, choose
+from .errors import LakeError, RestoreRefused, choose
 from .ledger import TABLE as LEDGER
 from .model import Declarations, Policy, Table
 
@@ -25,6 +25,14 @@ COLUMNS = {
     "table_name": "TEXT", "epoch": "BIGINT", "how": "TEXT", "release": "BIGINT", "why": "TEXT", "who": "TEXT",
     "begun_at": "TIMESTAMPTZ",
 }  # fmt: skip
+
+
+class HistoryPurged(LakeError):
+    """A table is not begun anew since it would be shorter."""
+
+    code = "LAKE-331"
+    exit_code = 30
+    why = "Nothing was changed: what was purged from bronze stands in silver only, and would be gone for good."
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class Asked:
     why: str
     now: datetime
     release: int | None = None
+    shorter: bool = False  # whether the tables may lose what bronze has no more
 
 
 def named(declared: Declarations, table: str) -> list[Table]:
@@ -84,9 +93,10 @@ def named(declared: Declarations, table: str) -> list[Table]:
 
 
 def declare(engine: Engine, declared: Declarations, tables: Sequence[Table], asked: Asked) -> None:
-    """Note that tables begin a new epoch: whoever opens the lake to write begins it. Raises `RestoreRefused`."""
-    if asked.release is not None:
-        _refuse_unreadable(engine, declared, tables, asked.release)
+    """Note that tables begin a new epoch: whoever opens the lake to write begins it. Raises `RestoreRefused`,
+    `HistoryPurged`.
+    """
+    _refuse(engine, declared, tables, asked)
     create(engine)
     began, how = current(engine), "reprocess" if asked.release is None else "restore"
     rows = [
@@ -101,6 +111,39 @@ def declare(engine: Engine, declared: Declarations, tables: Sequence[Table], ask
     engine.lend("begun", pa.Table.from_pylist(rows, schema))
     engine.append(TABLE, "SELECT * FROM begun")
     engine.let_go("begun")
+
+
+def _refuse(engine: Engine, declared: Declarations, tables: Sequence[Table], asked: Asked) -> None:
+    """Raises `RestoreRefused` or `HistoryPurged` if tables cannot be begun anew as it was asked."""
+    if asked.release is not None:
+        _refuse_unreadable(engine, declared, tables, asked.release)
+    shorter = {table.name: rows for table in tables if (rows := _missing(engine, declared, table, asked.release))}
+    if shorter and not asked.shorter:
+        found = ", ".join(f"{name} would lose {rows:,} rows" for name, rows in shorter.items())
+        fix = "Say `--shorter` if it may, or bring back a backup from before the purge into another folder."
+        raise HistoryPurged(f"bronze was purged since: {found} of its history.", fix)
+
+
+def _missing(engine: Engine, declared: Declarations, table: Table, number: int | None) -> int:
+    """How many rows that a table has taken in, the next run could not take in again: they were purged since."""
+    name, began = f"silver.{table.name}_versions", current(engine).get(table.name, 1)
+    fed = {(feed.source, feed.name) for feed in declared.feeds if feed.fills == table.name}
+    taken = [one for one in _purged(engine) if (one["data_source"], one["feed"]) in fed]
+    if number is None:
+        told = refinery.tally_of(table.name, refinery.PURGED, began)
+        return sum(int(one["purged"]) for one in taken) - engine.marked(name, told)
+    version = _known(engine, number)[name]
+    then = {table.name: engine.marked(name, _mark(table.name), version) or 1}
+    marks = {pair: engine.marked(name, refinery.mark(table.name, *pair, then), version) for pair in fed}
+    return sum(int(one["purged"]) for one in taken if one["sequence"] > marks[one["data_source"], one["feed"]])
+
+
+def _purged(engine: Engine) -> Sequence[Mapping[str, Any]]:
+    """The loads that have lost rows, and how many."""
+    if not purges.known(engine):
+        return []
+    left = purges.left(LEDGER, ("id", "data_source", "feed", "sequence"), purges.TABLE)
+    return list(engine.ask(f"SELECT * FROM {left} AS load WHERE purged > 0").to_pylist())
 
 
 def _refuse_unreadable(engine: Engine, declared: Declarations, tables: Sequence[Table], number: int) -> None:
@@ -141,10 +184,9 @@ def beginning(table: str, asked: Asked) -> Callable[[Any], None]:
 
 
 def foreseen(engine: Engine, declared: Declarations, tables: Sequence[Table], asked: Asked) -> list[Begun]:
-    """What would begin, and what the next run would take in. Raises `RestoreRefused`."""
+    """What would begin, and what the next run would take in. Raises `RestoreRefused`, `HistoryPurged`."""
     known = _known(engine, asked.release) if asked.release is not None else None
-    if asked.release is not None:
-        _refuse_unreadable(engine, declared, tables, asked.release)
+    _refuse(engine, declared, tables, asked)
     began = {table.name: epoch + 1 for table, epoch in ((one, current(engine).get(one.name, 1)) for one in tables)}
     return [_begun(engine, declared, table, began[table.name], known) for table in tables]
 
@@ -171,8 +213,10 @@ def _begun(engine: Engine, declared: Declarations, table: Table, epoch: int, kno
 
 def _behind(engine: Engine, source: str, feed: str, sequence: int) -> tuple[int, int]:
     where = f"data_source = '{source}' AND feed = '{feed}' AND sequence > {sequence}"
-    counted = "COUNT(*) AS loads, CAST(COALESCE(SUM(numberofrowscopied), 0) AS BIGINT) AS copied"
-    (row,) = engine.ask(f"SELECT {counted} FROM {LEDGER} WHERE {where}").to_pylist()
+    counted = "COUNT(*) AS loads, CAST(COALESCE(SUM(numberofrowscopied - purged), 0) AS BIGINT) AS copied"
+    columns = ("id", "data_source", "feed", "sequence", "numberofrowscopied")
+    left = purges.left(LEDGER, columns, purges.known(engine))
+    (row,) = engine.ask(f"SELECT {counted} FROM {left} AS load WHERE {where}").to_pylist()
     return row["loads"], row["copied"]
 
 

@@ -116,7 +116,7 @@ def _tables(lake: Lake) -> Iterator[Foreseen]:
         ]
         fed = ", ".join(f"{feed.source}.{feed.name}" for feed in feeds) or "no feed"
         if waiting:
-            rows = sum(load.rows for load in waiting)
+            rows = sum(load.left for load in waiting)
             yield Foreseen("refine", table.name, "refine", f"{len(waiting)} loads of {rows:,} rows wait, of {fed}")
         else:
             yield Foreseen("refine", table.name, "refine if rows land", f"filled by {fed}")

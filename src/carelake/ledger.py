@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from . import purges
 from .engine import Engine
 from .errors import LakeDamaged
 from .landed import TOTAL, Counted, since_whole
@@ -52,7 +53,7 @@ class Load:
     extracted_at: datetime
     delivery: str
     folder: str
-    parts: Mapping[str, str]  # file name -> SHA-256
+    parts: Mapping[str, str]  # file name -> SHA-256; those that purges have left, as are its bytes
     schema: Mapping[str, str]  # column -> Arrow type
     told: Counted = field(default_factory=Counted)
     content: str | None = None
@@ -62,6 +63,12 @@ class Load:
     who: str | None = None  # of a repair
     why: str | None = None
     id: int = 0
+    purged: int = 0  # of its rows
+
+    @property
+    def left(self) -> int:
+        """Rows that are still there."""
+        return self.rows - self.purged
 
     @property
     def load_id(self) -> str:
@@ -89,7 +96,7 @@ class Landed:
     sequence: int
     folder: str
     bytes: int
-    parts: Mapping[str, str]  # file name -> SHA-256
+    parts: Mapping[str, str]  # file name -> SHA-256; those that purges have left, as are its bytes
 
 
 class Ledger:
@@ -143,8 +150,12 @@ class Ledger:
         if self.engine.version(TABLE) is None:
             return []
         told = "id, load_id, data_source || '.' || feed AS feed, sequence, folder, bytes, parts"
-        rows = self.engine.ask(f"SELECT {told} FROM {TABLE} ORDER BY id").to_pylist()
+        rows = self.engine.ask(f"SELECT {told} FROM {self.left()} AS load ORDER BY id").to_pylist()
         return [Landed(**{**row, "parts": json.loads(row["parts"])}) for row in rows]
+
+    def left(self) -> str:
+        """The relation of all loads, as purges have left them."""
+        return purges.left(TABLE, self.engine.columns(TABLE), purges.known(self.engine))
 
     def folders(self) -> set[str]:
         """Every folder below bronze that belongs to a load."""
@@ -168,7 +179,8 @@ class Ledger:
         if self.engine.version(TABLE) is None:
             return []
         held = self.engine.columns(TABLE)  # who only reads an older lake adds no columns
-        select = f"SELECT {', '.join(n if n in held else f'NULL AS {n}' for n in COLUMNS)} FROM {TABLE}"
+        told = ", ".join(n if n in held else f"NULL AS {n}" for n in COLUMNS)
+        select = f"SELECT {told}, purged FROM {self.left()} AS load"
         where = f"WHERE data_source = '{feed.source}' AND feed = '{feed.name}'"
         return list(self.engine.ask(f"{select} {where} ORDER BY sequence").to_pylist())
 
@@ -272,4 +284,5 @@ def _load(feed: Feed, row: Mapping[str, Any]) -> Load:
         who=row["who"],
         why=row["why"],
         id=row["id"],
+        purged=row["purged"],
     )

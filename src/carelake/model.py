@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 Otherwise = Literal["warn", "quarantine", "stop"]
+FOREVER = "forever"  # how long bronze is kept, if nothing is said
 REPAIR = "repair"  # the source of all repairs; no other may have that name
 TYPES = {  # what a column may be -> how SQL spells it. Times are UTC; money is never a float
     "text": "TEXT",
@@ -236,6 +237,18 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """How long rows of bronze are kept that are history, as in `2 years`: see retention.py."""
+
+    bronze: str = FOREVER
+    sources: Mapping[str, str] = field(default_factory=dict)  # source -> otherwise there
+
+    def of(self, source: str) -> str:
+        """How long those of a source."""
+        return self.sources.get(source, self.bronze)
+
+
+@dataclass(frozen=True)
 class Place:
     """Where a project's lake is, and how it is run: what lake.yml says besides rules and settings."""
 
@@ -243,6 +256,7 @@ class Place:
     engine: Literal["duck", "spark"] = "duck"
     as_of: str = "today"
     keep: int = 35  # days that a release stays readable after the next one is out
+    retention: Retention = field(default_factory=Retention)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .model import TYPES, Column, Feed, Policy, Table
 
 # Columns of bronze that are CareLake's own.
 SEQUENCE, DELETED = "_lake_sequence", "_lake_deleted"
-NUMBER = "_lake_row"  # which row of its load it is; not stored, but counted when it is read
+NUMBER = "_lake_row"  # which row of its load it is: counted when it is read, and stored once others were purged
 OF_ROW, REPAIR, ACCEPTED = "_lake_of_row", "_lake_repair", "_lake_accepted"  # of repaired rows only: see amend.py
 # Hidden columns of a history: what the order of its versions is computed from.
 SOURCE_TIME, ROW_HASH, LOAD, TOMBSTONE = "_source_time", "_row_hash", "_load_id", "_is_tombstone"
@@ -116,6 +116,12 @@ def arrived(table: Table, feeds: Sequence[Feed], repaired: Mapping[str, str] = N
     relation that shows repairs too.
     """
     return "\nUNION ALL\n".join(_mapped(feed, table, repaired.get(pending(feed), "")) for feed in feeds)
+
+
+def told_key(table: Table, feed: Feed) -> list[str]:
+    """SQL over a feed's own columns of what tells the rows of `table` apart, within a source."""
+    mine = (column for column in table.columns if column.name in table.key and column.name != "source_system")
+    return [_typed(feed.columns.get(column.name, "NULL"), column.type, feed.time_zone) for column in mine]
 
 
 def pending(feed: Feed) -> str:

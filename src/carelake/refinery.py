@@ -21,8 +21,9 @@ from .vault import Vault
 REFUSED = "refused"  # repetitions, and what lost against a tie-breaker or a later version, when they arrived
 TAKEN_BACK = "taken-back"  # versions whose rows are told otherwise since a repair, or are held back
 SETTLED = "settled"  # versions that a later one stood for, left out when all were written anew
+PURGED = "purged"  # rows that were purged before their load was taken in, by a table that was begun anew
 LEFT, CAME = "left", "came"  # rows that repairs took out of quarantine, and that they brought into it
-TALLIES = (REFUSED, SETTLED, TAKEN_BACK, LEFT, CAME)
+TALLIES = (REFUSED, SETTLED, TAKEN_BACK, PURGED, LEFT, CAME)
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ def renew(at: Refinery, table: Table, feeds: Sequence[Feed]) -> Refined:
         _write(at, table, waiting)
     except EngineFailed as error:
         raise culprit.in_table(at.engine, table, waiting.feeds, error) from None
-    names = ("addressed", "touched", "amended", "keyed", "several", "stood", "renewed_load", "mended", "pending_load")
-    at.engine.let_go(*names, *map(plan.pending, waiting.feeds))
+    names = ("addressed", "touched", "amended", "keyed", "several", "purged_version", "stood", "mended")
+    at.engine.let_go(*names, "renewed_load", "pending_load", *map(plan.pending, waiting.feeds))
     return Refined(table.name, told.total(), sum(told[why] for why in told if why), _by_reason(told), {})
 
 
@@ -97,7 +97,8 @@ def _waiting(at: Refinery, table: Table, feeds: Sequence[Feed]) -> Waiting:
 def _gather(at: Refinery, table: Table, waiting: Waiting) -> None:
     """Hold `keyed`: all that is told of the keys touched; `several`: those keys; `stood`: their versions so far."""
     lend_loads(at, waiting.loads)
-    at.engine.lend("renewed_load", pa.table({"id": pa.array([load.id for load in waiting.loads], pa.int64())}))
+    told = {"id": [load.id for load in waiting.loads], "is_purged": [load.purged > 0 for load in waiting.loads]}
+    at.engine.lend("renewed_load", pa.table(told))
     shown = {plan.pending(feed): _repaired(at, feed, waiting.loads) for feed in waiting.feeds}
     at.engine.hold("addressed", _addressed(at, waiting, shown))
     every = {name: name for name, is_repaired in shown.items() if is_repaired}
@@ -109,8 +110,8 @@ def _gather(at: Refinery, table: Table, waiting: Waiting) -> None:
     was = f"SELECT held.{key} FROM quarantine.{table.name} AS held INNER JOIN addressed ON {place}"
     both = f"SELECT {key} FROM keyed UNION {was}"
     at.engine.hold("several", f"SELECT {key} FROM ({both}) AS renewed WHERE NOT {key} IS NULL")
-    stood = timeline.standing(table, at.policy, f"silver.{table.name}_versions")
-    at.engine.hold("stood", f"SELECT * FROM ({stood}) AS known WHERE {key} IN (SELECT {key} FROM several)")
+    at.engine.hold("purged_version", timeline.purged(table))
+    at.engine.hold("stood", timeline.stood(table, at.policy))
 
 
 def _repaired(at: Refinery, feed: Feed, loads: Sequence[Load]) -> bool:
@@ -177,6 +178,8 @@ def _replace(at: Refinery, side: str, fresh: str, table: Table, waiting: Waiting
     stored, given = at.engine.columns(side), at.engine.columns("fresh")
     columns = [name if name in given else f"CAST(NULL AS {kind}) AS {name}" for name, kind in stored.items()]
     rows = f"{amend.untouched(table, list(stored), side)}\nUNION ALL\n{plan.select(columns, 'fresh')}"
+    if side.startswith("restricted."):  # what is held back is never purged
+        rows = f"{rows}\nUNION ALL\n{amend.purged(table, list(stored), side)}"
     counts = _moved(at, table, side) if side.startswith("quarantine.") else {}
     at.engine.replace(side, rows, marks=marks_of(at, table, unseen) | counts)
     at.engine.let_go("fresh")

@@ -19,7 +19,7 @@ from .engine import Engine
 from .errors import EngineFailed, RuleBroken
 from .ledger import Load
 from .model import Declarations, Feed, Rule, Table
-from .refinery import REFUSED, SETTLED, Refinery, app, counted, marks_of, not_seen, show, tally_of, treat
+from .refinery import PURGED, REFUSED, SETTLED, Refinery, app, counted, marks_of, not_seen, show, tally_of, treat
 
 ROWS_A_PASS = 2_000_000  # of pending loads, so that memory does not grow with the first load
 REVISED_SHARE, REVISED_ROWS = 0.125, 10_000  # revised versions among all: beyond both, they are written anew
@@ -104,7 +104,7 @@ def _passes(loads: Sequence[Load]) -> Iterator[list[Load]]:
     """Loads, in order, in portions of about `ROWS_A_PASS` rows."""
     portion: list[Load] = []
     for load in loads:
-        if portion and sum(one.rows for one in portion) + load.rows > ROWS_A_PASS:
+        if portion and sum(one.left for one in portion) + load.left > ROWS_A_PASS:
             yield portion
             portion = []
         portion.append(load)
@@ -136,7 +136,7 @@ def _stops(rule: Rule, tally: Mapping[str, Any]) -> bool:
 
 
 def _refine(at: Refinery, table: Table, loads: Sequence[Load]) -> Refined:
-    marks = marks_of(at, table, loads)
+    marks = marks_of(at, table, loads) | added_to(at, table, PURGED, sum(load.purged for load in loads))
     filled = [load for load in loads if load.parts]
     if not filled:
         stored = f"silver.{table.name}_versions"
@@ -148,7 +148,7 @@ def _refine(at: Refinery, table: Table, loads: Sequence[Load]) -> Refined:
     held, reasons = _set_aside(at, table, loads)
     _version(at, table, marks, refused)
     at.engine.let_go("keyed", "pending_load", *{plan.pending(load.feed) for load in filled})
-    return Refined(table.name, sum(load.rows for load in filled), held, reasons, flagged)
+    return Refined(table.name, sum(load.left for load in filled), held, reasons, flagged)
 
 
 def _judge(at: Refinery, table: Table, rows: str, loads: Sequence[Load]) -> dict[str, int]:

@@ -144,20 +144,41 @@ def _recomputed(table: Table, policy: Policy, now: datetime, crowd: str, revisio
 WHERE is_new OR is_gone OR {differs}"""
 
 
+def purged(table: Table) -> str:
+    """Versions of the keys in `several` whose rows a purge took out of bronze: of loads that have lost some, those that
+    `keyed`, which holds all that is there of those keys, does not tell of. They cannot be told anew, and stay.
+    """
+    same = f"keyed.{table.own_key} = stored.{table.own_key} AND keyed.{LOAD} = stored.{LOAD}"
+    told = f"SELECT 1 FROM keyed WHERE {same} AND (stored.{TOMBSTONE} OR keyed.{SOURCE_TIME} = stored.{SOURCE_TIME})"
+    return f"""SELECT DISTINCT {", ".join(f"stored.{name}" for name in identity(table))}
+FROM silver.{table.name}_versions AS stored INNER JOIN renewed_load ON renewed_load.id = stored.{LOAD}
+WHERE renewed_load.is_purged AND stored.{table.own_key} IN (SELECT {table.own_key} FROM several)
+AND NOT EXISTS ({told})"""
+
+
+def stood(table: Table, policy: Policy) -> str:
+    """The versions that stand of the keys in `several`, each with `is_read`: whether its load told of it anew."""
+    key, same = table.own_key, " AND ".join(f"purged.{name} = known.{name}" for name in identity(table))
+    stored = standing(table, policy, f"silver.{table.name}_versions")
+    read = f"known.{LOAD} IN (SELECT id FROM renewed_load) AND purged.{LOAD} IS NULL AS is_read"
+    return (
+        f"SELECT known.*, {read} FROM ({stored}) AS known LEFT JOIN purged_version AS purged ON {same}"
+        f" WHERE known.{key} IN (SELECT {key} FROM several)"
+    )
+
+
 def renewed_versions(table: Table, policy: Policy, now: datetime, revision: int) -> str:
-    """What to append for keys of which `keyed` holds all that the loads in `renewed_load` say, and `stood` the versions
-    that stand: those that are not told any more are gone, and the others are placed anew. A version that was never
-    stored has revision 0.
+    """What to append for keys of which `keyed` holds all that was read anew, and `stood` the versions that stand: those
+    that are not told any more are gone, and the others are placed anew. A version that was never stored has revision 0.
     """
     told = _told(table, policy)
     same = " AND ".join(f"known.{name} IS NOT DISTINCT FROM keyed.{name}" for name in told)
     trusted = f"keyed.quarantine_reasons IS NULL AND NOT keyed.{table.own_key} IS NULL"
     again = f"EXISTS (SELECT 1 FROM keyed WHERE {trusted} AND {same})"
-    read = f"known.{LOAD} IN (SELECT id FROM renewed_load)"
     listed = ", ".join(told)
     fresh = f"(SELECT {listed} FROM keyed WHERE {trusted} EXCEPT SELECT {listed} FROM stood) AS unknown"
-    decided = f"CASE WHEN NOT {read} THEN known.valid_from END"
-    kept = select(_known(table, policy, decided), f"stood AS known\nWHERE NOT ({read}) OR {again}")
+    decided = "CASE WHEN NOT known.is_read THEN known.valid_from END"
+    kept = select(_known(table, policy, decided), f"stood AS known\nWHERE NOT known.is_read OR {again}")
     crowd = f"{select(_new(table, policy), fresh)}\nUNION ALL\n{kept}"
     gone = {REVISION: f"CAST({revision} AS BIGINT)", GONE: "TRUE", "modified_date": instant(now)}
     left = [f"{gone[name]} AS {name}" if name in gone else f"known.{name}" for name in stored_columns(table, policy)]
@@ -170,7 +191,7 @@ def renewed_versions(table: Table, policy: Policy, now: datetime, revision: int)
 WHERE NOT ({REVISION} = {revision + 1} AND {GONE})
 UNION ALL
 {select(left, "stood AS known")}
-WHERE {read} AND NOT {again}"""
+WHERE known.is_read AND NOT {again}"""
 
 
 def fresh(relation: str) -> str:

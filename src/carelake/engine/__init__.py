@@ -60,7 +60,7 @@ class Engine(Protocol):
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:
         """Let SELECTs of this run read Parquet files as `name`, their columns united by name. A column `numbered` says
         of each row which one of its folder it is, from 0 on: rows of `part-0001` follow those of `part-0000`, as far
-        behind them as no file is long.
+        behind them as no file is long. A row that says it itself, in a column of that name, is believed.
         """
 
     def hold(self, name: str, select: str, as_of: date | None = None) -> int:

@@ -77,7 +77,10 @@ class Duck:
             damaged.append(table)
             self._tables.pop(table, None)
         elif not whole:
-            fix = "Bring its folder back from the backup. One of silver, gold or reference may be moved away instead."
+            fix = (
+                "Bring its folder back from the backup. One of gold or reference may be moved away instead, or one of"
+                " silver, unless bronze was purged."
+            )
             raise LakeDamaged(f"a file of {table} is gone, or is not what was written.", fix)
 
     @in_our_words("ask")
@@ -116,8 +119,13 @@ class Duck:
 
     @in_our_words("show")
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:
-        number = f", {NUMBER} AS {quoted(numbered)}" if numbered else ""
-        self._show(name, f"SELECT *{number} FROM {parquet(files)}")
+        self._show(name, f"SELECT {self._numbered(files, numbered) if numbered else '*'} FROM {parquet(files)}")
+
+    def _numbered(self, files: Sequence[Path], number: str) -> str:
+        """All columns of the files, and which one of its folder each row is."""
+        told = {row[0] for row in self.db.execute(f"DESCRIBE SELECT * FROM {parquet(files)}").fetchall()}
+        own = quoted(number)
+        return f"* REPLACE (COALESCE({own}, {NUMBER}) AS {own})" if number in told else f"*, {NUMBER} AS {own}"
 
     @in_our_words("hold")
     def hold(self, name: str, select: str, as_of: date | None = None) -> int:

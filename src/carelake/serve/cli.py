@@ -17,7 +17,18 @@ import typer
 from .. import __version__
 from ..errors import LakeFull
 from ..foreign import as_ours, is_no_space
-from . import cli_alerts, cli_backup, cli_epochs, cli_history, cli_quality, cli_quarantine, cli_reconcile, cli_upkeep
+from . import (
+    cli_alerts,
+    cli_backup,
+    cli_epochs,
+    cli_history,
+    cli_hold,
+    cli_purge,
+    cli_quality,
+    cli_quarantine,
+    cli_reconcile,
+    cli_upkeep,
+)
 from .options import DAY, AsOf, Json, State, now
 
 app = typer.Typer(
@@ -33,6 +44,8 @@ app.add_typer(cli_reconcile.app)
 app.add_typer(cli_epochs.app)
 app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_upkeep.app)
+app.add_typer(cli_purge.app)
+app.add_typer(cli_hold.app, name="hold")
 app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_backup.app, name="backup")
 

@@ -20,17 +20,23 @@ app = typer.Typer()
 Table = Annotated[str, typer.Argument(help="One table of silver.")]
 All = Annotated[bool, typer.Option("--all", help="All tables.")]
 Because = Annotated[str, typer.Option(help="Why, for the audit.")]
+Shorter = Annotated[bool, typer.Option("--shorter", help="Even if bronze was purged, and so history is lost.")]
 DryRun = Annotated[bool, typer.Option(help="Only say what would be done.")]
 
 
 @app.command()
 def reprocess(
-    because: Because, table: Table = "", every: All = False, dry_run: DryRun = False, as_json: Json = False
+    because: Because,
+    table: Table = "",
+    every: All = False,
+    shorter: Shorter = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Make a table of silver anew from all of bronze, by the declarations of today: the next run does."""
     from ..epochs import Asked
 
-    _begin(table, every, Asked(getpass.getuser(), because, now()), dry_run, as_json)
+    _begin(table, every, Asked(getpass.getuser(), because, now(), shorter=shorter), dry_run, as_json)
 
 
 @app.command()
@@ -39,13 +45,14 @@ def restore(
     because: Because,
     table: Table = "",
     every: All = False,
+    shorter: Shorter = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Set a table of silver back to what a release knew; the next run takes in anew what came later."""
     from ..epochs import Asked
 
-    _begin(table, every, Asked(getpass.getuser(), because, now(), release), dry_run, as_json)
+    _begin(table, every, Asked(getpass.getuser(), because, now(), release, shorter), dry_run, as_json)
 
 
 def _begin(table: str, every: bool, asked: Asked, dry_run: bool, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
-from .. import changes, declare, plan, story, timeline
+from .. import changes, declare, plan, purges, story, timeline
 from ..engine.duck import SESSION
 from ..engine.duck_view import files_of, view_of
 from ..engine.duck_write import exists
@@ -318,7 +318,7 @@ class _Shown:
         rejected = name.endswith("_rejected") and name not in self.bronze
         last = self.held_loads.get(f"{feed.source}.{feed.name}", 2**62)
         where = f"data_source = '{feed.source}' AND feed = '{feed.name}' AND id <= {self.loads} AND sequence <= {last}"
-        rows = self._query(f"SELECT folder, parts FROM ({self._stored('audit.load_logs', None)}) WHERE {where}")
+        rows = self._query(f"SELECT folder, parts FROM {self._loads_left()} AS load WHERE {where}")
         base = root(self.project, self.declared, "originals") / "bronze"
         parts = [
             base / r["folder"] / p for r in rows for p in (["rejected.parquet"] if rejected else json.loads(r["parts"]))
@@ -333,6 +333,13 @@ class _Shown:
         self.files += found
         listed = ", ".join(exp.Literal.string(path).sql("duckdb") for path in found)
         return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+
+    def _loads_left(self) -> str:
+        """All loads, as purges have left them."""
+        there = exists(self._root("audit") / purges.TABLE.replace(".", "/"))
+        taken = f"({self._stored(purges.TABLE, None)})" if there else ""
+        loads = f"({self._stored('audit.load_logs', None)})"
+        return purges.left(loads, ("id", "data_source", "feed", "sequence", "folder", "bytes", "parts"), taken)
 
     def _latest(self) -> dict[str, Any] | None:
         """The row of the latest release; None before the first."""

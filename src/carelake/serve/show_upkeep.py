@@ -63,6 +63,8 @@ def vacuumed(done: Vacuumed, dry_run: bool) -> None:
         console().print(f"{one.table}: {one.files:,} files, {_size(one.bytes)}")
     would, files = "would be" if dry_run else "were", sum(one.files for one in done.tables)
     console().print(f"{files:,} files {would} taken away. Readable: {_releases(done.releases)}.")
+    if done.held:
+        console().print(f"{len(done.held):,} tables keep all their versions: see `carelake hold list`.")
 
 
 def _releases(ids: Iterable[int]) -> str:

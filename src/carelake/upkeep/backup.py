@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .. import release
+from .. import purges, release
 from ..errors import BackupUnfit, EngineFailed, LakeDamaged
 from ..lake import ZONES, Lake, root, still
 from ..ledger import TABLE as LEDGER
+from ..ledger import Landed
 from ..secret import PLACE, VAULT_KEY
 from . import needs, sealing
 from .backup_store import Kept, Manifest, Store
@@ -110,7 +111,7 @@ def _files(lake: Lake, now: datetime) -> Iterator[tuple[str, Path]]:
     """Everything that a lake consists of: name in the backup, and where it is."""
     roots = {name: root(lake.project, lake.declared, name) for name in lake.declared.place.roots}
     for load in lake.ledger.landed():
-        yield from ((f"originals/bronze/{load.folder}/{path.name}", path) for path in _of_load(lake, load.folder))
+        yield from ((f"originals/bronze/{load.folder}/{path.name}", path) for path in _of_load(lake, load))
         gone = [name for name in load.parts if not (lake.bronze / load.folder / name).is_file()]
         yield from ((f"originals/bronze/{load.folder}/{name}", lake.bronze / load.folder / name) for name in gone)
     versions = needs.versions(needs.kept(lake.engine, now, lake.declared.place.keep))
@@ -122,8 +123,11 @@ def _files(lake: Lake, now: datetime) -> Iterator[tuple[str, Path]]:
         yield f"project/{path.relative_to(lake.project)}", path
 
 
-def _of_load(lake: Lake, folder: str) -> list[Path]:
-    return sorted(path for path in (lake.bronze / folder).glob("*") if path.is_file())
+def _of_load(lake: Lake, load: Landed) -> list[Path]:
+    """The files of a load, without what a purge that was killed left beside them."""
+    folder = lake.bronze / load.folder
+    gone = {path for path in folder.glob(purges.PARTS) if path.name not in load.parts}
+    return sorted(path for path in folder.glob("*") if path.is_file() and path not in gone)
 
 
 def _of_table(lake: Lake, table: str, versions: set[int]) -> list[Path]:

@@ -1,7 +1,8 @@
 """Files that no reader can need any more, taken away.
 
 A file stays while the newest version of its table needs it, or a release that stays readable; and for as long as
-releases do after it left its table, since somebody may have begun to read. Versions and logs stay as they are.
+releases do after it left its table, since somebody may have begun to read. Versions and logs stay as they are. What is
+held (see legal_hold.py) keeps all its versions.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow as pa
 from ..errors import EngineFailed, LakeDamaged
 from ..foreign import in_our_words
 from ..lake import Lake, still
-from . import needs
+from . import legal_hold, needs
 
 Watch = Callable[[str, int, int], None]
 
@@ -36,6 +37,7 @@ class Vacuumed:
 
     tables: tuple[Swept, ...]
     releases: tuple[int, ...]
+    held: tuple[str, ...] = ()  # tables whose earlier versions stay whatever their age
 
 
 def vacuum(
@@ -54,15 +56,21 @@ def vacuum(
     with still(project, environment) as lake:
         kept = needs.kept(lake.engine, now, lake.declared.place.keep)
         since, versions = now - timedelta(days=lake.declared.place.keep), needs.versions(kept)
-        gone, tables = dict[str, list[Path]](), lake.engine.tables()
+        gone, tables, held = dict[str, list[Path]](), lake.engine.tables(), _held(lake)
         for number, table in enumerate(tables):
             watch("tables", number, len(tables))
-            gone[table] = _unneeded(lake, table, versions.get(table, set()), since)
+            needed = versions.get(table, set())
+            gone[table] = lake.engine.strays(table) if table in held else _unneeded(lake, table, needed, since)
         swept = [Swept(name, len(files), _size(files)) for name, files in gone.items() if files]
         if swept and not dry_run:
             _note(lake, kept, swept, now)
             _delete([path for files in gone.values() for path in files])
-        return Vacuumed(tuple(swept), tuple(one.id for one in kept))
+        return Vacuumed(tuple(swept), tuple(one.id for one in kept), held)
+
+
+def _held(lake: Lake) -> tuple[str, ...]:
+    holds = legal_hold.standing(lake.engine)
+    return tuple(table for table in lake.engine.tables() if legal_hold.is_held(table, lake.declared, holds))
 
 
 def _size(files: list[Path]) -> int:

@@ -5,13 +5,13 @@ Nothing is changed. No lock is taken, so that runs go on: what a run writes mean
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
-from .. import bronze, epochs, refinery, release, vault
+from .. import bronze, epochs, purges, refinery, release, vault
 from ..errors import EngineFailed, LakeDamaged, SettingMissing, SettingUnfit
 from ..lake import Lake, examined, is_written
 from ..ledger import TABLE as LEDGER
@@ -68,22 +68,31 @@ def verify(project: Path, environment: Mapping[str, str], now: datetime, watch: 
 
 def _tables(lake: Lake, versions: Mapping[str, set[int]], watch: Watch) -> Iterator[Finding]:
     """Each stored table by itself, and those that a release names and that are not there."""
-    stored = lake.engine.tables()
+    stored, purged = lake.engine.tables(), _purged(lake)
     for number, table in enumerate(stored):
         watch("tables", number, len(stored))
         for flaw in lake.engine.flaws(table, versions.get(table, set())):
-            yield Finding("LAKE-513", table, f"{flaw}.", _mend(table))
+            yield Finding("LAKE-513", table, f"{flaw}.", _mend(table, purged))
     for table in sorted(versions.keys() - set(stored)):
-        yield Finding("LAKE-513", table, "a release names it, and it is not there.", _mend(table))
+        yield Finding("LAKE-513", table, "a release names it, and it is not there.", _mend(table, purged))
 
 
-def _mend(table: str) -> str:
+def _mend(table: str, purged: Collection[str]) -> str:
+    """What to do about a stored table. One of silver can be made anew of bronze, unless something is gone from that."""
     layer, _, name = table.partition(".")
-    if layer not in REMADE:
+    if layer not in REMADE or table in purged:
         return BACK
     return (
         f"Move the folder {layer}/{name} away: the next `carelake run` makes it anew. Or bring it back from the backup."
     )
+
+
+def _purged(lake: Lake) -> set[str]:
+    """The stored tables of silver that hold what is no longer in bronze."""
+    if not purges.known(lake.engine):
+        return set()
+    names = lake.engine.ask(f"SELECT DISTINCT table_name FROM {purges.TABLE}")["table_name"].to_pylist()
+    return {f"silver.{name}_versions" for name in names}
 
 
 def _ledger(loads: list[Landed]) -> Iterator[Finding]:
@@ -170,6 +179,9 @@ def _left(lake: Lake, loads: list[Landed]) -> Iterator[Finding]:
         nobodys = set()
     if nobodys:
         yield Finding(LEFT, "bronze", f"{len(nobodys):,} folders belong to no load.", "The next run takes them away.")
+    if parts := purges.strays(lake.bronze, loads):
+        found = f"{len(parts):,} files lie beside the parts of loads, as a purge that was killed leaves them."
+        yield Finding(LEFT, "bronze", found, "The next run, or `carelake purge`, takes them away.")
     if spilled := list(lake.bronze.with_name("staging").glob("*")):
         yield Finding(LEFT, "staging", f"{len(spilled):,} files spilled.", "The next run takes them away.")
     for table in lake.engine.tables():
