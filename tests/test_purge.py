@@ -128,6 +128,15 @@ def test_a_tombstone_goes_last(lake):
     assert land(lake, 91, a=GOOD, b=GOOD) == 1
 
 
+def test_a_key_of_which_a_row_waits_in_another_feed_of_its_table_stays_whole(lake):
+    for n, (name, at) in enumerate([("A", EARLY), ("B", MIDDLE)]):
+        lake.land("one.news", [{"id": key, **row(name, at)} for key in "kl"], columns=COLUMNS, seen=seen_at(n))
+    lake.land("one.roll", [{"id": "k", **row("C", LATE, amount="-1")}], columns=COLUMNS, seen=seen_at(2))
+    lake.refine(now=seen_at(2))
+    found = {one.feed: (one.rows, one.stays) for one in purge.take(lake, LATER, "tester").feeds}
+    assert found == {"one.roll": (0, {WAITS: 1}), "one.news": (1, {WAITS: 2, STANDS: 1})}
+
+
 def test_rows_without_a_key_all_stand(lake):
     lake.declared = replace(lake.declared, feeds=tuple(replace(feed, key=()) for feed in lake.declared.feeds))
     land(lake, 0, a=GOOD, b=GOOD)
@@ -195,7 +204,7 @@ def ends_as_if_never_purged(steps: Sequence[Step], seed: int, many: int, table: 
 
 
 def test_a_lake_that_is_purged_all_the_time_ends_as_one_that_never_was():
-    ends_as_if_never_purged([Step(), Step("one.news", whole=False), Step(), Step()], 5, 12, {})
+    ends_as_if_never_purged([Step(), Step()], 5, 12, {})
 
 
 @pytest.mark.prove
@@ -398,6 +407,14 @@ def test_a_purged_lake_is_whole_and_shows_and_does_what_it_did(old):
     assert failed(did) == {}
     assert not [step.name for step in did.steps if step.step in {"extract", "refine"} and step.outcome == "done"]
     assert old.one("SELECT COUNT(*) FROM audit.reconciliations WHERE verdict = 'failed'") == 0
+
+
+def test_what_readers_see_does_not_go_for_what_they_do_not_see(old):
+    command(old, "release", "rollback", "--to", "1", "--because", "the second day is wrong")
+    foreseen = command(old, "purge", "--dry-run")
+    assert rows(foreseen) == {}
+    stays = next(one["stays"] for one in foreseen["feeds"] if one["feed"] == "hos-a.patients")
+    assert stays == {STANDS: 3, UNREFINED: 2}  # the changes of P1 and P2 are in no release
 
 
 def test_the_certificate_says_what_went_and_no_value_of_it(old):

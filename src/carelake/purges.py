@@ -65,13 +65,12 @@ def strays(root: Path, loads: Iterable[Parts]) -> list[Path]:
     """Parts that lie beside those of a load: what a purge that was killed left. None of a load whose own parts are not
     there as they should be: then it is `audit.purges` that is wrong, and they may be all there is.
     """
-    return [
-        path
-        for load in loads
-        if _is_whole(root, load)
-        for path in sorted((root / load.folder).glob(PARTS))
-        if path.name not in load.parts
-    ]
+    beside = ((load, _beside(root, load)) for load in loads)
+    return [path for load, paths in beside if paths and _is_whole(root, load) for path in paths]
+
+
+def _beside(root: Path, load: Parts) -> list[Path]:
+    return sorted(path for path in (root / load.folder).glob(PARTS) if path.name not in load.parts)
 
 
 def _is_whole(root: Path, load: Parts) -> bool:

@@ -9,14 +9,14 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from .. import bronze, epochs, plan, refinery, retention, superseded
+from .. import bronze, epochs, plan, refinery, release, retention, superseded
 from ..lake import Lake
 from ..ledger import Load
 from ..model import Feed, Table
 from .legal_hold import Hold
 
 SHOWN = ("landed", "of_feed", "pinned", "verdict")  # relations that are there once a feed was looked at
-HELD, UNREFINED, FORGOTTEN = "legal hold", "not refined yet", "declared no more"
+HELD, UNREFINED, FORGOTTEN = "legal hold", "not refined, or not released yet", "declared no more"
 WAITS, STANDS = "waits in quarantine, or was repaired", "still stands at its source"
 WHY = {superseded.WAITS: WAITS, superseded.STANDS: STANDS}
 
@@ -50,7 +50,7 @@ def looked_at(lake: Lake, feed: Feed, now: datetime, holds: Sequence[Hold]) -> t
     policy = lake.declared.place.retention.of(feed.source)
     cutoff, loads = retention.cutoff(policy, now), lake.ledger.loads(feed)
     old = [load for load in loads if load.left and cutoff and load.extracted_at < cutoff]
-    consumed, stays = _consumed(lake, feed, loads), Counter[str]()
+    consumed, stays = min(_consumed(lake, feed, loads), _released(lake, feed, loads)), Counter[str]()
     refined = [load for load in old if load.sequence <= consumed]
     if any(hold.covers(feed.source, feed.name) for hold in holds):
         stays[HELD], refined = _rows(old), []
@@ -84,6 +84,17 @@ def _consumed(lake: Lake, feed: Feed, loads: Sequence[Load]) -> int:
         return len(loads)
     mark = refinery.mark(feed.fills, feed.source, feed.name, epochs.current(lake.engine))
     return lake.engine.marked(f"silver.{feed.fills}_versions", mark)
+
+
+def _released(lake: Lake, feed: Feed, loads: Sequence[Load]) -> int:
+    """The last load that readers see: what they see must not go for what they do not see yet. Before the first release,
+    the last there is.
+    """
+    last = release.latest(lake.engine) if lake.engine.version(release.TABLE) is not None else None
+    if last is None:
+        return len(loads)
+    seen = sum(load.id <= last.loads for load in loads)
+    return min(seen, last.held_loads.get(f"{feed.source}.{feed.name}", seen))
 
 
 def _judged(lake: Lake, feed: Feed, old: Sequence[Load], loads: Sequence[Load]) -> list[tuple[int, str, int]]:

@@ -1,5 +1,5 @@
 """Rows of bronze that are older than they are to be kept, and history: taken away for good. What still stands at its
-source, waits in quarantine, was repaired, is held, or was not taken in by silver yet, stays.
+source, waits in quarantine, was repaired, is held, or was not taken in and released yet, stays.
 
 A load of which something stays is written anew without the rest, beside the old files. Then one commit to
 `audit.purges` says what is left of each load, and only then the old files are deleted: whoever is killed in between
