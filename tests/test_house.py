@@ -33,7 +33,7 @@ HEALTHCARE = re.compile(
     re.I,
 )
 MACHINERY = ["model", "declare", "page", "check", "check_words", "check_names", "check_settings", "plan", "sql",
-             "quality", "engine", "bronze", "silver", "gold", "release", "upkeep", "check_upkeep",
+             "quality", "engine", "bronze", "silver", "gold", "release", "upkeep", "check_upkeep", "tell", "report",
              "reconcile", "reckoning", "comparison", "accounts", "landed", "check_reconciliations",
              "purges", "retention", "superseded"]  # fmt: skip
 

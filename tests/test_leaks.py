@@ -93,15 +93,22 @@ QUESTIONS = [
 ]
 
 
+COMMANDS = [
+    ["run", "--json"], ["status"], ["plan"], ["kpi"], ["report"], ["compliance", "--month", "2026-11"],
+    ["alerts", "digest", "--weekly", "--dry-run"],
+]  # fmt: skip
+
+
 def said(lake: Small) -> str:
     """What commands tell of the lake, and what is said of questions that stumble over a value."""
-    told = [lake.command(*words) for words in (["run", "--json"], ["status"], ["plan"], ["kpi"])]
+    told = [lake.command(*words) for words in COMMANDS]
     words = [(one.stdout + one.stderr).decode() for one in told]
     for question in QUESTIONS:
         with pytest.raises(QuestionFailed) as caught:
             lake.ask(question)
         words += traceback.format_exception(caught.value)
-    assert [one.returncode for one in told] == [20, 0, 0, 0]
+    assert [one.returncode for one in told] == [20, *[0] * 6]
+    assert len(list((lake.project / "pages").iterdir())) == 8  # of three runs and a month, of each two
     return "".join(words)
 
 
@@ -136,6 +143,7 @@ def checkpoints(lake: Small) -> Iterator[Path]:
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Small, bytes]:
     """A lake after runs of which one failed wherever it could, and all that was said."""
     lake = made(tmp_path_factory.mktemp("leaks"))
+    lake.say("lake.yml", "about:", "report: pages\nabout:")
     planted(lake)
     runs = [lake.run(0)]
     spoilt(lake)

@@ -72,4 +72,4 @@ def test_a_time_that_is_none_is_told(small_origin: Small) -> None:
 
 def test_a_percent_sign_is_no_new_line_for_cron() -> None:
     plan = Plan(("carelake",), Path("/srv/100%"), Path("/srv/100%/carelake.env"), "lake", time(2))
-    assert cron(plan).count(r"100\%") == cron(plan).count("100") == 7
+    assert cron(plan).count(r"100\%") == cron(plan).count("100") == 10

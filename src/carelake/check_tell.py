@@ -10,6 +10,7 @@ from .errors import Mistake
 from .page import Page, listed, told
 
 OUTCOMES = ("failed", "held", "warned")
+DIGESTS = ("daily", "weekly")
 
 
 def mistakes_in_channels(page: Page) -> Iterator[Mistake]:
@@ -20,7 +21,7 @@ def mistakes_in_channels(page: Page) -> Iterator[Mistake]:
         yield from misnamed(page, name, says, "channel")
         if isinstance(says, Mapping):
             for outcome in listed(says, "of"):
-                yield from unknown(page, outcome, "outcome", OUTCOMES)
+                yield from unknown(page, outcome, "outcome", (*OUTCOMES, *DIGESTS))
             yield from _unreachable(page, name, says)
 
 

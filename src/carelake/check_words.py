@@ -47,7 +47,7 @@ MAY_HAVE = {
     "control": {"rows", "sum"},
     "mart": {"kpi", "recompute_by", "z_order"},
     "column of a mart": {"type"},
-    "lake": {"roots", "engine", "as_of", "rules", "settings", "release", "retention", "tell"},
+    "lake": {"roots", "engine", "as_of", "rules", "settings", "release", "retention", "tell", "report"},
     "channel": {"mail", "through", "sender", "webhook", "format", "after"},
     "release": {"keep"},
     "retention": {"bronze", "sources"},

@@ -271,7 +271,8 @@ def _place(page: Page) -> Place:
     roots = {"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")}
     keep, kept = int(page.part("release").get("keep", Place.keep)), page.part("retention")
     retention = Retention(kept.get("bronze", FOREVER), kept.get("sources", {}))
-    return Place(roots, page.says.get("engine", "duck"), page.says.get("as_of", "today"), keep, retention)
+    engine, as_of, report = (page.says.get(*one) for one in (("engine", "duck"), ("as_of", "today"), ("report", "")))
+    return Place(roots, engine, as_of, keep, retention, report)
 
 
 def _channels(lake: Page) -> Iterator[Channel]:

@@ -114,8 +114,8 @@ def opened(
     """
     declared, roots, originals = _placed(project)
     if writing:
-        for folder in {*roots.values(), originals / "bronze", originals / "staging"}:
-            _make(folder)
+        for folder in sorted({*roots.values(), originals / "bronze", originals / "staging"}):
+            _make(folder)  # the roots before what lies in them, so that others may enter neither
     with _alone(roots["audit"]) if writing else nullcontext():
         lake = _found(project, environment)
         if writing:

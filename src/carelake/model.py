@@ -257,6 +257,7 @@ class Place:
     as_of: str = "today"
     keep: int = 35  # days that a release stays readable after the next one is out
     retention: Retention = field(default_factory=Retention)
+    report: str = ""  # the folder that each run writes its quality report to; none, if it is empty
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ class Channel:
     """Who hears of what a run comes upon, and how."""
 
     name: str
-    of: tuple[str, ...]  # failed, held, warned
+    of: tuple[str, ...]  # failed, held, warned; and the digests that it gets: daily, weekly
     address: str  # `${NAME}`: of the webhook or the mail server, filled in when it is needed
     mail: tuple[str, ...] = ()  # to whom; a webhook, if it is empty
     sender: str = ""

@@ -31,6 +31,7 @@ from .errors import LakeError, LoginDenied, ReferenceUnavailable, SetRuleBroken
 from .foreign import as_ours
 from .lake import Lake, opened, vault_of
 from .model import Feed
+from .report import writing
 from .source import Delivery, Progress, readers
 from .tell import telling
 from .tell.alert import Trouble
@@ -118,6 +119,7 @@ def run(
         did_step(_release(lake, did))
         did_step(_tell(lake, did))
         did_step(_keep(lake, did))
+        did_step(_report(lake, did))
         return did
 
 
@@ -369,19 +371,10 @@ def _tell(lake: Lake, did: Run) -> Iterator[Step]:
 
 def _keep(lake: Lake, did: Run) -> Iterator[Step]:
     """Keep what the run did, for `carelake status` and for the auditor; a step only if that fails."""
+    names = ("step", "name", "outcome", "code", "found", "rows", "seconds")
     rows = [
-        {
-            "run_id": did.run_id,
-            "as_of": did.as_of,
-            "step": step.step,
-            "name": step.name,
-            "outcome": step.outcome,
-            "code": step.code,
-            "found": step.found,
-            "rows": step.rows,
-            "seconds": step.seconds,
-            "started_at": did.started,
-        }
+        {"run_id": did.run_id, "as_of": did.as_of, **{name: getattr(step, name) for name in names}}
+        | {"started_at": did.started}
         for step in did.steps
     ]
     lake.engine.lend("did", pa.Table.from_pylist(rows))
@@ -390,3 +383,13 @@ def _keep(lake: Lake, did: Run) -> Iterator[Step]:
     except LakeError as error:
         yield _failed("keep", "audit.run_steps", error)
     lake.engine.let_go("did")
+
+
+def _report(lake: Lake, did: Run) -> Iterator[Step]:
+    """Write the page of the run, if lake.yml says so: of what was kept, so last. That it cannot be fails nothing."""
+    if lake.declared.place.report:
+        try:
+            page, _ = writing.quality(lake, writing.folder(lake, None), did.run_id, did.started)
+            yield Step("report", page.name, "done")
+        except LakeError as error:
+            yield Step("report", "report", "warned", 0, 0, error.code, str(error), WARNED)

@@ -18,6 +18,7 @@ from . import accounts, comparison, gate, reckoning
 from .engine import Engine
 from .errors import EngineFailed, SqlUnfit
 from .model import Reconciliation
+from .plan import instant
 from .reckoning import Unit
 
 if TYPE_CHECKING:
@@ -101,11 +102,12 @@ def judge(lake: Lake, run_id: str, as_of: date, now: datetime, without: frozense
     return [result for _, result in judged]
 
 
-def latest(engine: Engine) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """(name, part) -> the rows of the last time it was judged."""
+def latest(engine: Engine, until: datetime | None = None) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """(name, part) -> the rows of the last time it was judged, by now or `until` then."""
     if engine.version(TABLE) is None:
         return {}
-    last = f"SELECT name, part, MAX(judgement) AS judgement FROM {TABLE} GROUP BY name, part"
+    then = f" WHERE judged_at <= {instant(until)}" if until else ""
+    last = f"SELECT name, part, MAX(judgement) AS judgement FROM {TABLE}{then} GROUP BY name, part"
     told = ", ".join(f"kept.{name}" for name in COLUMNS)
     same = "last.name = kept.name AND last.part = kept.part AND last.judgement = kept.judgement"
     asked = f"SELECT {told} FROM {TABLE} AS kept INNER JOIN ({last}) AS last ON {same} ORDER BY kept.item"

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from .engine import Engine
 from .errors import ReleaseNotHeld, ReleaseUnknown
+from .plan import instant
 
 TABLE = "audit.releases"
 LEDGER = "audit.load_logs"
@@ -75,6 +76,21 @@ def _loads(engine: Engine) -> int:
     if engine.version(LEDGER) is None:
         return 0
     return int(engine.ask(f"SELECT COALESCE(MAX(id), 0) AS id FROM {LEDGER}").to_pylist()[0]["id"])
+
+
+def unseen(engine: Engine, of: Release | None, until: datetime | None = None) -> list[dict[str, Any]]:
+    """Id, feed and rows of the loads, landed by now or `until` then, that readers of a release do not see: they are
+    held, or wait for the next one.
+    """
+    if engine.version(LEDGER) is None:
+        return []
+    seen, held = (of.loads, of.held_loads) if of else (0, {})
+    then = f" AND extracted_at <= {instant(until)}" if until else ""
+    told = "load_id, data_source || '.' || feed AS feed, sequence, id, numberofrowscopied AS rows"
+    behind = f"id > {0 if held else seen}{then}"  # what is held of a feed can be older than what is seen of others
+    rows = engine.ask(f"SELECT {told} FROM {LEDGER} WHERE {behind} ORDER BY id").to_pylist()
+    hidden = [row for row in rows if row["id"] > seen or row["sequence"] > held.get(row["feed"], row["sequence"])]
+    return [{name: row[name] for name in ("load_id", "feed", "rows")} for row in hidden]
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,13 @@ from . import quality, sql, unjudged
 from .engine import Engine
 from .gold import state as state_of
 from .model import Count, Declarations, Rule, Table
+from .plan import instant
 from .silver import OF_TABLE
 
 TABLE = "audit.rule_results"
-_CHECKS = f"SELECT table_name, judged_at FROM {TABLE} WHERE scope = '{OF_TABLE}' GROUP BY table_name, judged_at"
+_CHECKS = (
+    f"SELECT table_name, judged_at FROM {TABLE} WHERE scope = '{OF_TABLE}'{{until}} GROUP BY table_name, judged_at"
+)
 _PLACE = "ROW_NUMBER() OVER (PARTITION BY table_name ORDER BY judged_at DESC)"
 _OF_CHECK = f"""SELECT result.* FROM {TABLE} AS result
 INNER JOIN (SELECT table_name, judged_at, {_PLACE} AS place FROM ({_CHECKS}) AS checks) AS placed
@@ -42,7 +45,7 @@ def count(engine: Engine, declared: Declarations, as_of: date, run_id: str, now:
 
     Raises `EngineFailed`.
     """
-    known = {row["table_name"]: row["state"] for row in engine.ask(_OF_CHECK.format(place=1)).to_pylist()}
+    known = {row["table_name"]: row["state"] for row in engine.ask(_of_check(1)).to_pylist()}
     idle = {(one.table, one.rule, one.source) for one in unjudged.unjudged(declared)}
     for table in declared.tables.values():
         select = quality.standing(table)
@@ -97,21 +100,25 @@ def _results(
             }
 
 
-def latest(engine: Engine, declared: Declarations) -> list[Count]:
-    """What was counted last of each table that is declared, judged by today's rules."""
-    return _told(engine, declared, 1)
+def latest(engine: Engine, declared: Declarations, until: datetime | None = None) -> list[Count]:
+    """What was counted last of each table that is declared, now or `until` then, judged by today's rules."""
+    return _told(engine, declared, 1, until)
 
 
-def before(engine: Engine, declared: Declarations) -> list[Count]:
+def before(engine: Engine, declared: Declarations, until: datetime | None = None) -> list[Count]:
     """What was counted the time before, judged by today's rules."""
-    return _told(engine, declared, 2)
+    return _told(engine, declared, 2, until)
 
 
-def _told(engine: Engine, declared: Declarations, place: int) -> list[Count]:
+def _told(engine: Engine, declared: Declarations, place: int, until: datetime | None) -> list[Count]:
     is_there = "scope" in engine.columns(TABLE)
-    rows = engine.ask(_OF_CHECK.format(place=place)).to_pylist() if is_there else []
+    rows = engine.ask(_of_check(place, until)).to_pylist() if is_there else []
     known = (row for row in rows if row["rows_seen"] and row["table_name"] in declared.tables)
     return [counted(declared.tables[row["table_name"]], row) for row in known]
+
+
+def _of_check(place: int, until: datetime | None = None) -> str:
+    return _OF_CHECK.format(place=place, until=f" AND judged_at <= {instant(until)}" if until else "")
 
 
 def counted(table: Table, row: Mapping[str, Any]) -> Count:

@@ -27,6 +27,7 @@ from . import (
     cli_quality,
     cli_quarantine,
     cli_reconcile,
+    cli_report,
     cli_upkeep,
 )
 from .options import DAY, AsOf, Json, State, now
@@ -47,6 +48,7 @@ app.add_typer(cli_upkeep.app)
 app.add_typer(cli_purge.app)
 app.add_typer(cli_hold.app, name="hold")
 app.add_typer(cli_alerts.app, name="alerts")
+app.add_typer(cli_report.app)
 app.add_typer(cli_backup.app, name="backup")
 
 

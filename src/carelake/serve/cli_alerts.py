@@ -42,3 +42,28 @@ def ack(
     with opened(State.project, os.environ, writing=True) as lake:
         telling.acknowledge(lake, alert, who, note, now())
     typer.echo(json.dumps({"alert": alert, "who": who}) if as_json else f"{who} looks after {alert}.")
+
+
+@app.command()
+def digest(
+    daily: Annotated[bool, typer.Option("--daily/--weekly", help="Of today, or of this week.")] = True,
+    dry_run: Annotated[bool, typer.Option(help="Only show it, and say who would get it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell the channels that want it what a day or a week was like, each of them once.
+
+    Exits with 70 if one could not be told.
+    """
+    from ..lake import opened
+    from ..tell import digesting
+    from . import show_alerts
+
+    with opened(State.project, os.environ, writing=not dry_run) as lake:
+        ready = digesting.prepared(lake, "daily" if daily else "weekly", now())
+        sent = {} if dry_run else dict(digesting.send(lake, ready))
+    failed = {name: error for name, error in sent.items() if error}
+    if as_json:
+        typer.echo(json.dumps(show_alerts.plain_digest(ready, sent) | {"dry_run": dry_run}))
+    else:
+        show_alerts.digest(ready, sent, dry_run=dry_run)
+    raise typer.Exit(next((error.exit_code for error in failed.values()), 0))

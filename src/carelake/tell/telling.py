@@ -85,9 +85,7 @@ def _behind(rows: Iterable[Mapping[str, Any]], now: datetime) -> datetime:
 
 def listed(lake: Lake) -> list[dict[str, Any]]:
     """Every alert that is open, the oldest first; none in a lake that has no `audit.alerts` yet."""
-    if lake.engine.version(TABLE) is None:
-        return []
-    stands = sorted(alert.standing(_rows(lake.engine)).items(), key=lambda one: (one[1].since, one[0]))
+    stands = sorted(alert.standing(kept(lake.engine)).items(), key=lambda one: (one[1].since, one[0]))
     return [_plain(name, one) for name, one in stands]
 
 
@@ -96,6 +94,11 @@ def _plain(name: str, one: Open) -> dict[str, Any]:
     looked = one.acknowledged or {"who": None, "note": None}
     mine = {"who": looked["who"], "note": looked["note"], "told": sorted(one.told)}
     return {"alert": name, "since": one.since, **cause, **mine}
+
+
+def kept(engine: Engine) -> list[dict[str, Any]]:
+    """Every row of `audit.alerts`; none in a lake that has none yet."""
+    return _rows(engine) if engine.version(TABLE) is not None else []
 
 
 def _rows(engine: Engine) -> list[dict[str, Any]]:

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 
-DAILY = (("run",),)
-WEEKLY = (("run", "--reconcile"), ("optimize",), ("vacuum",), ("verify",))  # each after the other, on Sundays
+Commands = tuple[tuple[str, ...], ...]
+DAILY: Commands = (("run",),)
+WEEKLY: Commands = (("run", "--reconcile"), ("optimize",), ("vacuum",), ("verify",))  # each after the other, on Sundays
+TOLD = {  # what is told behind them, whatever became of them
+    DAILY: (("alerts", "digest", "--daily"),),
+    WEEKLY: (("alerts", "digest", "--daily"), ("alerts", "digest", "--weekly")),
+}
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,14 @@ class Plan:
     def words(self, *command: str) -> list[str]:
         return [*self.program, "-p", str(self.project), *command]
 
-    def commands(self, of: Sequence[Sequence[str]]) -> list[list[str]]:
+    def commands(self, of: Commands) -> list[list[str]]:
         """The commands of a day, each in words, with the backup that follows."""
         last = [self.words("backup", "make", str(self.backup))] if self.backup else []
         return [*(self.words(*command) for command in of), *last]
+
+    def told(self, of: Commands) -> list[list[str]]:
+        """The commands that tell people of the day, in words."""
+        return [self.words(*command) for command in TOLD[of]]
 
 
 def cron(plan: Plan) -> str:
@@ -39,8 +48,8 @@ def cron(plan: Plan) -> str:
         f"# CareLake, for `crontab -e` of {plan.user}. What a command says is mailed to:",
         f"MAILTO={plan.user}",
         "SHELL=/bin/sh",
-        f"{at} 1-6 {_line(plan, plan.commands(DAILY))}",
-        f"{at} 0 {_line(plan, plan.commands(WEEKLY))}",
+        f"{at} 1-6 {_line(plan, [*plan.commands(DAILY), *plan.told(DAILY)])}",
+        f"{at} 0 {_line(plan, [*plan.commands(WEEKLY), *plan.told(WEEKLY)])}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -57,7 +66,9 @@ def systemd(plan: Plan) -> str:
     for name, days, commands in (("daily", "Mon..Sat", DAILY), ("weekly", "Sun", WEEKLY)):
         # With a dash before it, a command that fails lets the next one begin; the last one's failure is the unit's.
         first, last = plan.commands(commands)[:-1], plan.commands(commands)[-1]
-        starts = [*(f"ExecStart=-{_unit_words(one)}" for one in first), f"ExecStart={_unit_words(last)}"]
+        # What comes behind them comes also if they failed, and hides no failure.
+        behind = [f"ExecStopPost={_unit_words(one)}" for one in plan.told(commands)]
+        starts = [*(f"ExecStart=-{_unit_words(one)}" for one in first), f"ExecStart={_unit_words(last)}", *behind]
         service = [
             "[Unit]", f"Description=CareLake, {name}", "", "[Service]", "Type=oneshot", f"User={plan.user}",
             "UMask=0077", f"EnvironmentFile={_specified(str(plan.environment))}", *starts,
