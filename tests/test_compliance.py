@@ -14,8 +14,9 @@ from small_lake import NOW as FIRST
 from small_lake import Small, copied, failed, made
 from test_report import HOSTILE, stands_alone
 
-from carelake import assessment, quarantine, repair
+from carelake import assessment, purges, quarantine, repair
 from carelake.lake import opened
+from carelake.plan import instant
 from carelake.report import compliance_report, compliance_sheet, review, writing
 from carelake.report.html import html
 from carelake.report.month import Month, before, unusual
@@ -125,9 +126,24 @@ def test_what_is_kept_held_and_purged_is_told(worked, tmp_path):
     kept = facts["stands"]["retention"]
     assert (kept["bronze"], kept["sources"], kept["release_days"]) == ("2 years", {"hos-b": "7 years"}, 35)
     assert facts["recorded"]["purges"] == []
+    note_purges(lake)
+    assert told(lake)["recorded"]["purges"] == [
+        {"purge": 1, "loads": 2, "row_count": 12, "who": "eve", "purged_at": FIRST + timedelta(days=2)}
+    ]
     words = html(compliance_sheet.sheet(facts | {"reviews": []}), compliance_sheet.FOOTER)
     assert "a &lt;suit&gt;" in words
     stands_alone(words)
+
+
+def note_purges(lake: Small) -> None:
+    """Two loads that were purged in November, and one in January: what the report is made of, and no more."""
+    with opened(lake.project, lake.environment, writing=True) as whole:
+        whole.engine.create(purges.TABLE, purges.COLUMNS)
+        for number, days, rows in ((1, 2, 5), (1, 2, 7), (2, 50, 9)):
+            told = {"purge": str(number), "rows_purged": str(rows), "who": "'eve'"}
+            told["purged_at"] = instant(FIRST + timedelta(days=days))
+            row = (f"CAST({told.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in purges.COLUMNS.items())
+            whole.engine.append(purges.TABLE, f"SELECT {', '.join(row)}")
 
 
 def test_runs_failed_loads_and_alerts_are_counted(worked):
