@@ -207,7 +207,7 @@ def test_every_claim_is_of_one_chain_and_the_last_submission_of_it_decides(duck_
     for root, chain in expected.items():
         last, row = chain[-1], rows[root]
         void = last["frequency_code"] == "8"
-        assert (row["final_claim_key"], row["submissions"]) == (int(last["claim_key"]), len(chain))
+        assert (row["claim_key"], row["submissions"]) == (int(last["claim_key"]), len(chain))
         assert row["paid_amount"] == (0 if void else money(last["paid_amount"]))
         assert row["billed_amount"] == (0 if void else money(last["claim_amount"]))
         assert (row["disposition"] == "voided") == void

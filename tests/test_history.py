@@ -73,7 +73,7 @@ def test_a_claim_is_told_from_its_submission_to_its_void_whichever_submission_is
 
 def test_what_became_of_that_claim_and_what_was_paid_on_it(told):
     first, last = key_of(told, "K1"), key_of(told, "K3")
-    final = "final_claim_key, submissions, disposition, billed_amount, paid_amount"
+    final = "claim_key, submissions, disposition, billed_amount, paid_amount"
     asked = f"SELECT {final} FROM gold.claim_final_disposition WHERE original_claim_key = {first}"
     assert told.ask(asked) == [(int(last), 3, "voided", Decimal("0.00"), Decimal("0.00"))]
     flow = "SELECT month, payments, reversals, cash_amount FROM gold.claim_cash_flow"

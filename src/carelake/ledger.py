@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from . import purges
 from .engine import Engine
@@ -105,6 +106,7 @@ class Ledger:
     def __init__(self, engine: Engine, bronze: Path) -> None:
         self.engine = engine
         self.bronze = bronze
+        self._known: tuple[str, pa.Table] | None = None  # the state of what purges have left, and every load
 
     def create(self) -> None:
         """Make `audit.load_logs` if it is not there."""
@@ -131,10 +133,12 @@ class Ledger:
 
     def commit(self, load: Load) -> Load:
         """Make `load` exist; with its id, which counts all loads of the lake."""
-        last = self.engine.ask(f"SELECT COALESCE(MAX(id), 0) AS id FROM {TABLE}").to_pylist()[0]["id"]
-        self.engine.lend("load", pa.Table.from_pylist([_row(load, last + 1)], _SCHEMA))
+        known = self._every()
+        row = pa.Table.from_pylist([_row(load, (pc.max(known["id"]).as_py() or 0) + 1)], _SCHEMA)
+        self.engine.lend("load", row)
         self.engine.append(TABLE, "SELECT * FROM load", {f"{load.feed.source}/{load.feed.name}": load.sequence})
         self.engine.let_go("load")
+        self._known = self.engine.state(purges.TABLE), pa.concat_tables([known, row])
         return self.loads(load.feed, load.sequence - 1)[-1]
 
     def loads(self, feed: Feed, after: int = 0) -> list[Load]:
@@ -176,13 +180,18 @@ class Ledger:
         return {name: counts for name, counts in told.items() if name not in known}
 
     def _rows(self, feed: Feed) -> Sequence[Mapping[str, Any]]:
-        if self.engine.version(TABLE) is None:
-            return []
-        held = self.engine.columns(TABLE)  # who only reads an older lake adds no columns
-        told = ", ".join(n if n in held else f"NULL AS {n}" for n in COLUMNS)
-        select = f"SELECT {told}, purged FROM {self.left()} AS load"
-        where = f"WHERE data_source = '{feed.source}' AND feed = '{feed.name}'"
-        return list(self.engine.ask(f"{select} {where} ORDER BY sequence").to_pylist())
+        mine = (pc.field("data_source") == feed.source) & (pc.field("feed") == feed.name)
+        return list(self._every().filter(mine).sort_by("sequence").to_pylist())
+
+    def _every(self) -> pa.Table:
+        """Every load as purges have left it. It is read once: it is asked for feed by feed, many times in a run."""
+        state = self.engine.state(purges.TABLE)
+        if self._known is None or self._known[0] != state:
+            held = self.engine.columns(TABLE)  # who only reads an older lake adds no columns
+            names = (name if name in held else f"NULL AS {name}" for name in COLUMNS)
+            told = self.engine.ask(f"SELECT {', '.join(names)}, purged FROM {self.left()} AS load") if held else None
+            self._known = state, told.cast(_SCHEMA) if told else _SCHEMA.empty_table()
+        return self._known[1]
 
 
 _SCHEMA = pa.schema(
@@ -198,7 +207,7 @@ _SCHEMA = pa.schema(
                 TOTAL: pa.decimal128(28, 4),
             }[kind],
         )
-        for name, kind in COLUMNS.items()
+        for name, kind in {**COLUMNS, "purged": "BIGINT"}.items()
     ]
 )
 
@@ -255,6 +264,7 @@ def _row(load: Load, number: int) -> dict[str, Any]:
         "sum_read": load.told.sum_read,
         "who": load.who,
         "why": load.why,
+        "purged": load.purged,
     }
 
 

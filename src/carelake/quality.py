@@ -7,7 +7,7 @@ they have changed, and holds none of them back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 import sqlglot
@@ -110,43 +110,64 @@ def met(table: Table) -> Iterator[Rule]:
 
 def is_of_a_set(must: str) -> bool:
     """Whether SQL, which must be readable, looks at more than its own row."""
-    tree = _tree(must)
+    tree = tree_of(must)
     return bool(tree.find(exp.Window, exp.Query)) or any(column.table for column in tree.find_all(exp.Column))
 
 
 def beside(must: str) -> list[str]:
     """The tables whose rows a rule looks at beside its own: those that qualify its columns."""
-    return sorted({column.table for column in _outer(_tree(must)) if column.table})
+    return sorted({column.table for column in _outer(tree_of(must)) if column.table})
 
 
 def columns_of(must: str) -> list[str]:
     """The columns that a rule reads, each as it is written there; not those of its subqueries."""
-    return list(dict.fromkeys(".".join(part.name for part in column.parts) for column in _outer(_tree(must))))
+    return list(dict.fromkeys(".".join(part.name for part in column.parts) for column in _outer(tree_of(must))))
 
 
-def standing(table: Table) -> str:
-    """One pass over all that stands, however many rules: `source_system, flags, quarantine_reasons, found, n`, how many
-    rows of each source are flagged, held back, or break set rules, in each combination that occurs.
+def standing(table: Table) -> list[str]:
+    """SELECTs over all that stands, each `source_system, flags, quarantine_reasons, found, n, rows_seen`: how many rows
+    of a source are flagged, held back, or break set rules, in each combination that occurs; and how many rows that adds
+    to what was seen of the source.
+
+    Row rules have been judged, so that one pass reads their flags. All rules that look at the same other table share a
+    pass, and so do those that look at none; a window and an IN (SELECT ...) have one of their own. Each reads the few
+    columns it needs: all of them at once held so much in memory that nine million claims took two minutes, and not ten
+    seconds.
     """
-    rules = set_rules_of(table)
-    own = exp.to_identifier(table.name, quoted=True).sql(HOME)
-    found = [f"CASE WHEN NOT ({_qualified(rule.must, table.name)}) THEN '{rule.name}' END" for rule in rules] or ["''"]
-    judged = f"""SELECT
-    {own}.source_system,
-    {own}.flags,
-    NULLIF(CONCAT_WS(';', {", ".join(found)}), '') AS found
-FROM silver.{table.name} AS {own}
-{_joined(table, rules)}"""
-    return f"""SELECT source_system, flags, CAST(NULL AS TEXT) AS quarantine_reasons, found, COUNT(*) AS n
-FROM (
-{judged}
-) AS judged
-GROUP BY source_system, flags, found
+    passes: dict[str, list[Rule]] = {}
+    for rule in set_rules_of(table):
+        alone = bool(tree_of(rule.must).find(exp.Window, exp.Query))
+        passes.setdefault(rule.name if alone else ".".join(beside(rule.must)), []).append(rule)
+    return [_flagged(table), *(_counted(table, rules) for rules in passes.values())]
+
+
+_NONE = "CAST(NULL AS TEXT)"
+
+
+def _flagged(table: Table) -> str:
+    counts = "COUNT(*) AS n, COUNT(*) AS rows_seen"
+    return f"""SELECT source_system, flags, {_NONE} AS quarantine_reasons, {_NONE} AS found, {counts}
+FROM silver.{table.name}
+GROUP BY source_system, flags
 UNION ALL
-SELECT source_system, flags, quarantine_reasons, CAST(NULL AS TEXT) AS found, COUNT(*) AS n
+SELECT source_system, flags, quarantine_reasons, {_NONE} AS found, {counts}
 FROM silver.{table.name}_all
 WHERE is_quarantined
 GROUP BY source_system, flags, quarantine_reasons"""
+
+
+def _counted(table: Table, rules: Sequence[Rule]) -> str:
+    own = exp.to_identifier(table.name, quoted=True).sql(HOME)
+    found = [f"CASE WHEN NOT ({_qualified(rule.must, table.name)}) THEN '{rule.name}' END" for rule in rules]
+    broken = found[0] if len(found) == 1 else f"NULLIF(CONCAT_WS(';', {', '.join(found)}), '')"
+    judged = f"SELECT {own}.source_system, {broken} AS found FROM silver.{table.name} AS {own}\n{_joined(table, rules)}"
+    return f"""SELECT source_system, {_NONE} AS flags, {_NONE} AS quarantine_reasons, found, COUNT(*) AS n,
+    CAST(0 AS BIGINT) AS rows_seen
+FROM (
+{judged}
+) AS judged
+WHERE NOT found IS NULL
+GROUP BY source_system, found"""
 
 
 def breaking(table: Table, rule: Rule) -> str:
@@ -177,7 +198,7 @@ def _joined(table: Table, rules: Iterable[Rule]) -> str:
 
 def _qualified(must: str, table: str) -> str:
     """A rule whose columns say of which table they are."""
-    tree = _tree(must).copy()
+    tree = tree_of(must).copy()
     for column in _outer(tree):
         column.set("table", exp.to_identifier(column.table or table, quoted=True))
     return tree.sql(HOME)
@@ -189,5 +210,5 @@ def _outer(tree: exp.Expr) -> list[exp.Column]:
 
 
 @cache
-def _tree(must: str) -> exp.Expr:
+def tree_of(must: str) -> exp.Expr:
     return sqlglot.parse_one(must, dialect=HOME)

@@ -48,11 +48,11 @@ def count(engine: Engine, declared: Declarations, as_of: date, run_id: str, now:
     known = {row["table_name"]: row["state"] for row in engine.ask(_of_check(1)).to_pylist()}
     idle = {(one.table, one.rule, one.source) for one in unjudged.unjudged(declared)}
     for table in declared.tables.values():
-        select = quality.standing(table)
+        selects = quality.standing(table)
         mine = {(rule, source) for name, rule, source in idle if name == table.name}
-        state = _state(engine, table, select, as_of, sorted(mine))
+        state = _state(engine, table, selects, as_of, sorted(mine))
         if known.get(table.name) != state:
-            rows = list(_results(table, _combinations(engine, select, as_of), mine))
+            rows = list(_results(table, _combinations(engine, selects, as_of), mine))
             stamp = {"run_id": run_id, "judged_at": now, "scope": OF_TABLE, "state": state}
             engine.lend("result", pa.Table.from_pylist([row | stamp for row in rows], _SCHEMA))
             engine.append(TABLE, "SELECT * FROM result")
@@ -60,16 +60,17 @@ def count(engine: Engine, declared: Declarations, as_of: date, run_id: str, now:
             yield table.name
 
 
-def _state(engine: Engine, table: Table, select: str, as_of: date, idle: Sequence[tuple[str, str]]) -> str:
+def _state(engine: Engine, table: Table, selects: Sequence[str], as_of: date, idle: Sequence[tuple[str, str]]) -> str:
     """What tells whether a count would come out as the last one did."""
-    inputs = {name: state_of(engine, name) for name in sql.tables_of(select)}
+    inputs = {name: state_of(engine, name) for select in selects for name in sql.tables_of(select)}
     rules = [rule.name for rule in quality.counted(table)]
-    told = json.dumps([inputs, select, rules, idle, as_of.isoformat() if "$as_of" in select else ""])
+    is_of_day = any("$as_of" in select for select in selects)
+    told = json.dumps([inputs, selects, rules, idle, as_of.isoformat() if is_of_day else ""], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def _combinations(engine: Engine, select: str, as_of: date) -> list[dict[str, Any]]:
-    return list(engine.ask(select, as_of).to_pylist())
+def _combinations(engine: Engine, selects: Sequence[str], as_of: date) -> list[dict[str, Any]]:
+    return [row for select in selects for row in engine.ask(select, as_of).to_pylist()]
 
 
 def _results(
@@ -84,7 +85,7 @@ def _results(
         told = ";".join(filter(None, (row["flags"], row["quarantine_reasons"], row["found"])))
         names = {*filter(None, told.split(";")), *([quality.HELD_BACK] if row["quarantine_reasons"] else [])}
         broken[row["source_system"]].update(dict.fromkeys(names, row["n"]))
-        seen[row["source_system"]] += row["n"]
+        seen[row["source_system"]] += row["rows_seen"]
     rules = {rule.name: rule for rule in (*quality.counted(table), *quality.set_rules_of(table))}
     if not broken:  # it is empty, and that is known too
         yield {"table_name": table.name, "rule": quality.HELD_BACK, "otherwise": "", "violating": 0, "rows_seen": 0}

@@ -37,6 +37,12 @@ chained AS (
     FROM submitted
 ),
 
+moving AS (
+    SELECT claim_key FROM chained
+    UNION
+    SELECT claim_key FROM silver.claim_history WHERE NOT valid_to IS NULL
+),
+
 state AS (
     SELECT
         history.claim_key,
@@ -48,6 +54,8 @@ state AS (
             ELSE COALESCE(history.paid_amount, 0)
         END AS paid
     FROM silver.claim_history AS history
+    INNER JOIN moving
+        ON history.claim_key = moving.claim_key
     LEFT JOIN chained
         ON history.claim_key = chained.claim_key
     WHERE
@@ -74,6 +82,18 @@ moved AS (
         CAST(paid AS DECIMAL(18, 2))
         - CAST(COALESCE(LAG(paid) OVER (PARTITION BY claim_key ORDER BY since), 0) AS DECIMAL(18, 2)) AS amount
     FROM state
+),
+
+settled AS (
+    SELECT
+        history.claim_key,
+        history.source_system,
+        LEFT(CAST(CAST(history.valid_from AS DATE) AS TEXT), 7) AS month,
+        CAST(history.paid_amount AS DECIMAL(18, 2)) AS amount
+    FROM silver.claim_history AS history
+    LEFT JOIN moving
+        ON history.claim_key = moving.claim_key
+    WHERE moving.claim_key IS NULL AND NOT history.is_deleted
 )
 
 SELECT
@@ -86,3 +106,16 @@ SELECT
 FROM moved
 WHERE amount <> 0
 GROUP BY original_claim_key, source_system, month
+
+UNION ALL
+
+-- Of most claims one state is known: there is nothing to compare it with.
+SELECT
+    claim_key,
+    source_system,
+    month,
+    CAST(CASE WHEN amount > 0 THEN amount ELSE 0 END AS DECIMAL(18, 2)),
+    CAST(CASE WHEN amount < 0 THEN amount ELSE 0 END AS DECIMAL(18, 2)),
+    amount
+FROM settled
+WHERE amount <> 0

@@ -9,10 +9,17 @@ WITH link AS (
     WHERE later.frequency_code IN ('7', '8')
 ),
 
+member AS (
+    SELECT claim_key FROM silver.claim WHERE frequency_code IN ('7', '8')
+    UNION
+    SELECT up_key FROM link
+),
+
 traced AS (
     SELECT
         claim.claim_key,
         claim.source_system,
+        claim.claim_id,
         claim.claim_date,
         claim.created_at,
         CASE
@@ -43,6 +50,8 @@ traced AS (
             WHEN NOT unended.claim_key IS NULL THEN 'circular'
         END AS flag
     FROM silver.claim AS claim
+    INNER JOIN member
+        ON claim.claim_key = member.claim_key
     LEFT JOIN link AS link_1
         ON claim.claim_key = link_1.claim_key
     LEFT JOIN link AS link_2
@@ -79,12 +88,16 @@ counted AS (
 )
 
 SELECT
-    claim_key,
-    source_system,
-    original_claim_key,
-    CAST(CAST(submission AS DECIMAL(18, 0)) AS BIGINT) AS submission,
-    CAST(CAST(submissions AS DECIMAL(18, 0)) AS BIGINT) AS submissions,
-    submission = submissions AS decides,
-    submission_type,
-    flag
+    counted.claim_key,
+    counted.source_system,
+    counted.original_claim_key,
+    original.claim_id AS original_claim_id,
+    original.claim_date AS first_claim_date,
+    CAST(CAST(counted.submission AS DECIMAL(18, 0)) AS BIGINT) AS submission,
+    CAST(CAST(counted.submissions AS DECIMAL(18, 0)) AS BIGINT) AS submissions,
+    counted.submission = counted.submissions AS decides,
+    counted.submission_type,
+    counted.flag
 FROM counted
+INNER JOIN traced AS original
+    ON counted.original_claim_key = original.claim_key

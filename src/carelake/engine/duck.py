@@ -17,7 +17,7 @@ from ..errors import LakeDamaged
 from ..foreign import in_our_words
 from . import Layout
 from .duck_files import files, flaws, is_begun, layout, log_of, strays, unneeded
-from .duck_view import GONE, NUMBER, REVISION, all_of, files_of, parquet, quoted, view_of
+from .duck_view import GONE, NUMBER, REVISION, all_of, files_of, parquet, quoted, seen, view_of
 from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, compact, properties, same_as
 
 SUPERSEDED = 0.125  # of the rows of a table: beyond that, readers feel it
@@ -52,6 +52,7 @@ class Duck:
         for name, value in (SESSION | {"temp_directory": str(staging), "memory_limit": memory}).items():
             self.db.execute(f"SET {name} = {exp.Literal.string(value).sql('duckdb')}")
         self._tables: dict[str, DeltaTable] = {}
+        self._states: dict[str, tuple[int, str]] = {}  # table -> a version, and the state of that
         self._of_this_run: dict[str, str] = {}  # relation -> what it is to DuckDB
         for layer in roots:
             self.db.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(layer)}")
@@ -89,8 +90,8 @@ class Duck:
 
     @in_our_words("columns")
     def columns(self, relation: str) -> dict[str, str]:
-        if "." in relation and relation not in self._tables:
-            return {}
+        if "." in relation:
+            return seen(self._tables[relation]) if relation in self._tables else {}
         try:
             described = self.db.execute(f"DESCRIBE {quoted(relation)}").fetchall()
         except duckdb.CatalogException:
@@ -102,7 +103,13 @@ class Duck:
 
     def state(self, table: str) -> str:
         delta = self._tables.get(table)
-        return f"{same_as(delta)}/{delta.metadata().id}" if delta else ""
+        if delta is None:
+            return ""
+        version, told = self._states.get(table, (None, ""))
+        if version != delta.version():  # the log is read once for each
+            told = f"{same_as(delta)}/{delta.metadata().id}"
+            self._states[table] = delta.version(), told
+        return told
 
     def marked(self, table: str, app: str, version: int | None = None) -> int:
         if table not in self._tables:
@@ -155,14 +162,16 @@ class Duck:
 
     @in_our_words("create")
     def create(self, table: str, columns: Mapping[str, str], plain: Collection[str] = ()) -> None:
+        stored = self._stored(table) if table in self._tables else set()
+        if stored and stored >= columns.keys():
+            return
         wanted = Schema.from_arrow(self._typed(columns))
-        if table not in self._tables:
+        if not stored:
             settings = {**SETTINGS, PLAIN: ",".join(plain)}
             DeltaTable.create(self._at(table), wanted, name=table, configuration=settings)
         else:
-            stored = self._stored(table)
-            if new := [Field(f.name, f.type, nullable=True) for f in wanted.fields if f.name not in stored]:
-                self._tables[table].alter.add_columns(new)
+            new = [Field(f.name, f.type, nullable=True) for f in wanted.fields if f.name not in stored]
+            self._tables[table].alter.add_columns(new)
         self._open(table)
 
     @in_our_words("append")

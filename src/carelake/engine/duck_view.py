@@ -25,10 +25,20 @@ def view_of(delta: DeltaTable) -> str:
     lose rows.
     """
     names = [field.name for field in delta.schema().fields]
-    revision = next((name for name in names if name.startswith(REVISION)), None)
-    if revision:
+    if revision := _revision(names):
         return _latest(names, all_of(delta), revision)
     return f"SELECT {', '.join(map(quoted, names))} FROM {all_of(delta)}"
+
+
+def seen(delta: DeltaTable) -> dict[str, str]:
+    """The columns that `view_of` shows, and their types as DuckDB describes them."""
+    typed = pa.schema(delta.schema().to_arrow())
+    hidden = {_revision(typed.names), GONE} if _revision(typed.names) else set()
+    return {field.name: _duck_type(field.type) for field in typed if field.name not in hidden}
+
+
+def _revision(names: Sequence[str]) -> str | None:
+    return next((name for name in names if name.startswith(REVISION)), None)
 
 
 def all_of(delta: DeltaTable) -> str:
@@ -62,13 +72,13 @@ def parquet(files: Sequence[Any]) -> str:
 
 def _duck_type(kind: Any) -> str:
     if pa.types.is_timestamp(kind):
-        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
+        return "TIMESTAMP WITH TIME ZONE" if kind.tz else "TIMESTAMP"
     if pa.types.is_decimal(kind):
-        return f"DECIMAL({kind.precision}, {kind.scale})"
+        return f"DECIMAL({kind.precision},{kind.scale})"
     return {
         "int64": "BIGINT", "int32": "INTEGER", "bool": "BOOLEAN", "date32[day]": "DATE", "double": "DOUBLE",
         "int16": "SMALLINT", "int8": "TINYINT", "float": "FLOAT", "binary": "BLOB", "large_binary": "BLOB",
-    }.get(str(kind), "TEXT")  # fmt: skip
+    }.get(str(kind), "VARCHAR")  # fmt: skip
 
 
 @cache
