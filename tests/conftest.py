@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 from servers import mariadb, mariadb_source, postgres, postgres_source, source, sqlite_source
 from small_lake import small, small_origin
 from sql_engines import duck_sql, spark_sql, sql_engine
@@ -21,3 +23,8 @@ __all__ = [
     "worn",
     "worn_origin",
 ]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for servers, processes and disks."""
+    return (os.cpu_count() or 1) + 1

@@ -16,11 +16,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
 from carelake import declare, pipeline, project
+from carelake.lake import opened
 from carelake.pipeline import Run, Step
 from carelake.serve import cli, door
 
@@ -227,6 +229,20 @@ def contents(lake: Small) -> dict[str, list[tuple[Any, ...]]]:
     shown = {f"silver.{name}": "* EXCLUDE (inserted_date, modified_date)" for name in silver}
     shown |= {f"gold.{name}": "*" for name in ("fact_transaction", "fact_claim", "ar_aging", "claim_status")}
     return {name: lake.ask(f"SELECT {columns} FROM {name} ORDER BY ALL") for name, columns in shown.items()}
+
+
+def spoil(lake: Small, table: str, select: str) -> pa.Table:
+    """Put other rows into a table, and change nothing else of it. The rows that it had."""
+    with opened(lake.project, lake.environment, writing=True) as held:
+        before = held.engine.ask(f"SELECT * FROM {table}")
+        held.engine.replace(table, select, note=held.engine.note(table))
+        return before
+
+
+def put_back(lake: Small, table: str, rows: pa.Table) -> None:
+    with opened(lake.project, lake.environment, writing=True) as held:
+        held.engine.lend("before", rows)
+        held.engine.replace(table, "SELECT * FROM before", note=held.engine.note(table))
 
 
 def everything_said(lake: Small, did: Run | None = None) -> str:

@@ -82,15 +82,25 @@ def command(lake: Small, *words: str) -> Any:
 
 
 def test_all_tables_made_anew_are_what_they_were_and_readers_stay_where_they_are_meanwhile(small):
-    small.sql("UPDATE patients SET FirstName = 'Adah', ModifiedDate = '2024-02-01' WHERE PatientID = 'P1'")
+    """With a row that was repaired, and with a reference that has changed since they were first made."""
+    small.sql(
+        "UPDATE patients SET FirstName = 'Adah', ModifiedDate = '2024-02-01' WHERE PatientID = 'P1'",
+        "UPDATE patients SET DOB = 'one day', ModifiedDate = '2024-02-02' WHERE PatientID = 'P2'",
+    )
     small.run(1)
+    (row,) = command(small, "quarantine", "list", "patient", "--rows")["rows"]
+    command(small, "quarantine", "repair", row["id"], "--set", "DOB=1958-04-23", "--because", "a slip of the pen")
+    small.say("reference/claim_status.csv", "Paid,approved", "Paid,denied")
+    assert failed(small.run(2)) == {}
     before = contents(small)
+    assert small.ask("SELECT DISTINCT counts_as FROM gold.fact_claim") == [("denied",)]
     begun = command(small, "reprocess", "--all", "--because", "a drill")
     patient = next(one for one in begun["tables"] if one["table"] == "patient")
-    assert (patient["epoch"], patient["loads"], patient["rows"]) == (2, 2, 4)
+    assert (patient["epoch"], patient["loads"], patient["rows"]) == (2, 3, 6)  # the repair is a load, of one row
     assert contents(small) == before  # readers are on the last release
-    assert failed(small.run(2)) == {}
+    assert failed(small.run(3)) == {}
     assert contents(small) == before
+    assert small.one("SELECT COUNT(*) FROM quarantine.patient") == 0
     assert small.one("SELECT COUNT(*) FROM audit.epochs WHERE why = 'a drill' AND how = 'reprocess'") > 5
 
 

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from small_lake import Small, failed, step
+from small_lake import Small, failed, put_back, spoil, step
 
 from carelake import assessment, declare, gate, quality
 from carelake.errors import DeclarationsRefused
@@ -86,6 +86,23 @@ def test_a_set_rule_that_stops_keeps_readers_at_the_last_release_until_it_is_men
     small.sql("UPDATE transactions SET Amount = 51, ModifiedDate = '2024-10-12' WHERE TransactionID = 'T5'")
     assert failed(small.run(4)) == {}
     assert small.one("SELECT COUNT(*) FROM silver.transaction") == 5
+
+
+def test_a_token_that_two_people_share_keeps_readers_at_the_last_release_until_the_vault_is_brought_back(small: Small):
+    """No file of a hospital can bring that about: it takes a vault that was put together from two."""
+    one = "SELECT * REPLACE ('PATIENT-OF-BOTH' AS patient_id) FROM silver.patient_versions"
+    before = spoil(small, "silver.patient_versions", one)
+    did = small.run(1)
+    assert failed(did) == {"check patient.one_person_one_token": "LAKE-302", "release release": ""}
+    told = step(did, "patient.one_person_one_token", "check").found
+    assert "patient: 2 of 3 rows of hos-a break 'one_person_one_token'" in told
+    assert "a token that stands for two people would merge their histories" in told
+    assert "carelake quality" in told
+    assert did.released is None
+    assert small.one("SELECT COUNT(DISTINCT patient_id) FROM silver.patient") == 3  # readers see the last release
+    put_back(small, "silver.patient_versions", before)
+    mended = small.run(2)
+    assert (failed(mended), mended.released) == ({}, 2)
 
 
 def test_a_threshold_is_judged_anew_without_counting(small: Small) -> None:

@@ -131,7 +131,7 @@ def standing(table: Table) -> list[str]:
 
     Row rules have been judged, so that one pass reads their flags. All rules that look at the same other table share a
     pass, and so do those that look at none; a window and an IN (SELECT ...) have one of their own. Each reads the few
-    columns it needs: all of them at once held so much in memory that nine million claims took two minutes, and not ten
+    columns it needs: all of them at once held so much in memory that nine million rows took two minutes, and not ten
     seconds.
     """
     passes: dict[str, list[Rule]] = {}
