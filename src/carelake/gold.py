@@ -37,7 +37,7 @@ ARROW = {  # what a column may be -> how an engine hands it over
 class Built:
     mart: str
     why: str  # what made it necessary; empty if it stands as it was
-    rows: int
+    rows: int  # that were computed: all, or those that a change reaches
     error: LakeError | None = None  # why it could not be built: it stands as it was
 
 
@@ -83,24 +83,22 @@ def build(engine: Engine, declared: Declarations, as_of: date) -> Iterator[Built
             if lacking:
                 raise MartLacking(mart.name, lacking[0])
             why, note = _why(engine, mart, as_of)
-            if why:
-                _build(engine, mart, as_of, note)
-            yield Built(mart.name, why, _rows(engine, mart) if why else 0)
+            yield Built(mart.name, why, _build(engine, mart, as_of, note) if why else 0)
         except LakeError as error:
             failed.add(f"gold.{mart.name}")
             yield Built(mart.name, "", 0, error)
 
 
-def _rows(engine: Engine, mart: Mart) -> int:
-    return int(engine.ask(f"SELECT COUNT(*) AS n FROM gold.{mart.name}").to_pylist()[0]["n"])
-
-
-def _build(engine: Engine, mart: Mart, as_of: date, note: str) -> None:
+def _build(engine: Engine, mart: Mart, as_of: date, note: str) -> int:
+    """How many rows were computed."""
     before = _before(engine, mart, json.loads(note))
     try:
         _check_types(engine, mart, as_of)
-        if before is None or not renew(engine, mart, before, as_of, note):
-            engine.replace(f"gold.{mart.name}", mart.select, as_of, note)
+        renewed = renew(engine, mart, before, as_of, note) if before else None
+        if renewed is not None:
+            return renewed
+        engine.replace(f"gold.{mart.name}", mart.select, as_of, note)
+        return int(engine.ask(f"SELECT COUNT(*) AS n FROM gold.{mart.name}").to_pylist()[0]["n"])
     except EngineFailed:
         raise culprit.in_mart(engine, mart) from None
 

@@ -20,26 +20,26 @@ class Before:
     as_of: date | None  # the other day that it was seen from
 
 
-def renew(engine: Engine, mart: Mart, before: Before, as_of: date, note: str) -> bool:
-    """Whether the rows of `mart` that `before` reaches were computed anew; if not, nothing is done, and it has to be
-    built whole.
+def renew(engine: Engine, mart: Mart, before: Before, as_of: date, note: str) -> int | None:
+    """Of `mart`, compute the rows anew that `before` reaches: how many keys that were. None, and nothing is done, if it
+    has to be built whole.
     """
     key = mart.recompute_by
     fact = recompute.proven(mart.select, key) if key else None
     if not key or fact is None:
-        return False
+        return None
     wanted = [one for one in (Lookup(fact.driver, key, (key,), key), *fact.lookups) if one.table in before.changed]
     if {one.table for one in wanted} != before.changed.keys():
-        return False
+        return None
     names = {one: f"changed_{number}" for number, one in enumerate(wanted)}
     try:
         counts = {one: _hold(engine, name, one, before.changed[one.table]) for one, name in names.items()}
         if None in counts.values():
-            return False
+            return None
         changed = {one: name for one, name in names.items() if counts[one]}
-        engine.hold("touched", _touched(fact, key, changed, (before.as_of, as_of) if before.as_of else None))
+        touched = engine.hold("touched", _touched(fact, key, changed, (before.as_of, as_of) if before.as_of else None))
         select = recompute.over(f"SELECT * FROM {fact.driver} WHERE {key} IN (SELECT {key} FROM touched)", mart.select)
-        return engine.supersede(f"gold.{mart.name}", key, select, as_of, note) is not None
+        return None if engine.supersede(f"gold.{mart.name}", key, select, as_of, note) is None else touched
     finally:
         engine.let_go("touched", "earlier", *names.values())
 

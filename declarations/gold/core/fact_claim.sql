@@ -35,6 +35,7 @@ SELECT
     claim.claim_status,
     COALESCE(meaning.counts_as, 'unmapped') AS counts_as,
     claim.payer_type,
+    charge.amount AS charge_amount,
     claim.claim_amount,
     claim.paid_amount,
     claim.deductible,
