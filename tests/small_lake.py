@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 
 from carelake import declare, pipeline, project
 from carelake.lake import opened
-from carelake.pipeline import Run, Step
 from carelake.serve import cli, door
+from carelake.step import Run, Step
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 KEY = "42" * 32

@@ -19,8 +19,8 @@ from small_lake import CLAIMS, Small, failed, put_back, spoil, step
 from carelake import accounts, comparison, declare
 from carelake.errors import DeclarationsRefused
 from carelake.model import Reconciliation
-from carelake.pipeline import Run
 from carelake.source import Delivery, readers
+from carelake.step import Run
 
 RELEASES = "SELECT COUNT(*) FROM audit.releases"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from small_lake import NOW, Small, copied, failed
 
-from carelake import pipeline
+from carelake import pipeline, step
 from carelake.lake import opened
 from carelake.report import quality_sheet
 from carelake.report.html import html
@@ -229,7 +229,7 @@ def test_a_page_that_cannot_be_written_is_a_warning_and_fails_nothing(told, tmp_
     with opened(lake.project, lake.environment, writing=False) as whole:
         elsewhere = replace(whole.declared, place=replace(whole.declared.place, report=str(tmp_path / "file/pages")))
         (did,) = pipeline._report(replace(whole, declared=elsewhere), pipeline.Run(first, date(2026, 11, 22), NOW))
-    assert (did.outcome, did.code, did.exit_code) == ("warned", "LAKE-722", pipeline.WARNED)
+    assert (did.outcome, did.code, did.exit_code) == ("warned", "LAKE-722", step.WARNED)
 
 
 def test_a_page_of_a_hundred_tables_stays_small_enough_for_a_phone():

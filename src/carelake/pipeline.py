@@ -4,80 +4,27 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime
-from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 
-from . import (
-    bronze,
-    epochs,
-    gate,
-    gold,
-    quality,
-    reconcile,
-    refinery,
-    release,
-    repaired,
-    silver,
-    standing,
-    vault,
-)
-from .errors import LakeError, LoginDenied, ReferenceUnavailable, SetRuleBroken
+from . import bronze, epochs, gold, publication, refinery, release, repaired, silver, vault
+from .errors import LakeError, LoginDenied
 from .foreign import as_ours
 from .lake import Lake, opened, vault_of
 from .model import Feed
 from .report import writing
 from .source import Delivery, Progress, readers
+from .step import WARNED, Run, Step, failed
 from .tell import telling
 from .tell.alert import Trouble
 
-
-@dataclass(frozen=True)
-class Step:
-    """What one step of a run did: `done`, `unchanged`, `inactive`, `warned` or `failed`."""
-
-    step: str
-    name: str
-    outcome: str
-    rows: int = 0
-    seconds: float = 0.0
-    code: str = ""
-    found: str = ""
-    exit_code: int = 0
-    holds: tuple[str, ...] = ()  # the tables and marts that may not be released as they are
-
-    @property
-    def cause(self) -> str:
-        """What was found, without the name of the step that found it: one that others may share."""
-        found = self.found
-        for name in (self.name, self.name.replace(".", "/", 1)):
-            found = found.replace(f"{name}: ", "")
-        return found
-
-
-@dataclass
-class Run:
-    """What a run did, step by step."""
-
-    run_id: str
-    as_of: date
-    started: datetime
-    steps: list[Step] = field(default_factory=list)
-    released: int | None = None
-
-    def exit_code(self, *, strict: bool) -> int:
-        """0 only if all that was asked was done; a warning counts under `strict`."""
-        bad = [step for step in self.steps if step.outcome == "failed" or (strict and step.outcome == "warned")]
-        return (bad[0].exit_code or (WARNED if bad[0].outcome == "warned" else 1)) if bad else 0
-
+__all__ = ["Run", "Step", "run"]
 
 Watch = Callable[[Step], None]
-WARNED = 80  # the exit code of warnings, where they count
 BEHIND = (
     "this machine says {:%Y-%m-%d %H:%M}, and the latest release came out at {:%Y-%m-%d %H:%M}. Nothing is lost and the"
     " order is kept, but times are shown that never were: set the clock (`timedatectl`), and run again."
@@ -114,9 +61,9 @@ def run(
             did_step(_refine(lake, minted, did, feeds))
         did_step(_forgotten(lake))
         did_step(_build(lake, did))
-        did_step(_check(lake, did))
-        did_step(_reconcile(lake, did))
-        did_step(_release(lake, did))
+        did_step(publication.check(lake, did))
+        did_step(publication.reconcile(lake, did))
+        did_step(publication.publish(lake, did))
         did_step(_tell(lake, did))
         did_step(_keep(lake, did))
         did_step(_report(lake, did))
@@ -188,7 +135,7 @@ def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool, denied: set[str]
     except Exception as error:  # noqa: BLE001 - whatever a reader throws, the other feeds go on
         if isinstance(error, LoginDenied):
             denied.add(feed.connection)
-        yield _failed("extract", name, as_ours(error), rows, progress if "progress" in locals() else None)
+        yield failed("extract", name, as_ours(error), rows, progress if "progress" in locals() else None)
         return
     outcome = "warned" if warnings else "done" if rows else "unchanged"
     yield Step("extract", name, outcome, rows, found=" ".join(warnings))
@@ -201,11 +148,6 @@ def _deliveries(lake: Lake, feed: Feed, progress: Progress, did: Run, reconcile:
             feed, lake.connection(feed), progress, did.started, sorted(filter(None, wanted)), lake.cache
         )
     return readers.read(feed, lake.connection(feed), progress, did.started, whole=reconcile)
-
-
-def _failed(step: str, name: str, error: LakeError, rows: int = 0, progress: Progress | None = None) -> Step:
-    stale = isinstance(error, ReferenceUnavailable) and progress is not None and progress.sequence > 0
-    return Step(step, name, "warned" if stale else "failed", rows, 0, error.code, str(error), error.exit_code)
 
 
 def _forgotten(lake: Lake) -> Iterator[Step]:
@@ -223,7 +165,7 @@ def _refine(lake: Lake, minted: vault.Vault, did: Run, feeds: Sequence[Feed]) ->
             refined = silver.refine(at, table, feeds)
             renewed = repaired.renew(at, table, lake.declared.feeds)
         except Exception as error:  # noqa: BLE001 - the other tables go on
-            yield replace(_failed("refine", table.name, as_ours(error)), holds=(f"silver.{table.name}",))
+            yield replace(failed("refine", table.name, as_ours(error)), holds=(f"silver.{table.name}",))
             continue
         held = f"{refined.quarantined:,} quarantined: {_counts(refined.reasons)}" if refined.reasons else ""
         flagged = f"only flagged: {_counts(refined.flagged)}" if refined.flagged else ""
@@ -246,108 +188,11 @@ def _build(lake: Lake, did: Run) -> Iterator[Step]:
         gold.lay_out_references(lake.engine, lake.declared)
         for built in gold.build(lake.engine, lake.declared, did.as_of):
             if built.error:
-                yield replace(_failed("build", built.mart, built.error), holds=(f"gold.{built.mart}",))
+                yield replace(failed("build", built.mart, built.error), holds=(f"gold.{built.mart}",))
             else:
                 yield Step("build", built.mart, "done" if built.why else "unchanged", built.rows, found=built.why)
     except LakeError as error:
-        yield replace(_failed("build", "gold", error), holds=_everything(lake))
-
-
-def _check(lake: Lake, did: Run) -> Iterator[Step]:
-    """Count what breaks the rules among all that stands, and say what stops the release."""
-    try:
-        anew = list(standing.count(lake.engine, lake.declared, did.as_of, did.run_id, did.started))
-        counts = standing.latest(lake.engine, lake.declared)
-    except LakeError as error:
-        yield replace(_failed("check", "rules", error), holds=_everything(lake))
-        return
-    broken = {(one.table, one.rule) for one in counts if one.is_beyond and one.rule != quality.HELD_BACK}
-    found = f"more rows than are tolerated break {len(broken)} rules: see `carelake quality`" if broken else ""
-    yield Step("check", "rules", "done" if anew else "unchanged", sum(one.violating for one in counts), found=found)
-    for one in gate.stopped(lake.declared, counts):
-        stop = SetRuleBroken(one.table, one.rule, one.because, one.source, one.violating, one.rows_seen)
-        step = _failed("check", f"{one.table}.{one.rule}", stop, one.violating)
-        yield replace(step, holds=(f"silver.{one.table}",))
-
-
-def _reconcile(lake: Lake, did: Run) -> Iterator[Step]:
-    """Compare what must agree. Not over what is held because it could not be refined or built: it stands behind the
-    others, and would disagree for that.
-    """
-    causes = {relation: step.name for step in did.steps if step.step in {"refine", "build"} for relation in step.holds}
-    behind = gate.held(lake.declared, causes)
-    try:
-        results = reconcile.judge(lake, did.run_id, did.as_of, did.started, frozenset(behind))
-    except LakeError as error:
-        yield replace(_failed("reconcile", "reconciliations", error), holds=_everything(lake))
-        return
-    yield from (_reconciled(lake, result) for result in results if result.verdict in {"failed", "warned"})
-    verdicts = Counter(result.verdict for result in results)
-    found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in reconcile.VERDICTS if verdicts[verdict])
-    is_moved = any(result.is_new for result in results) and any(step.outcome == "done" for step in did.steps)
-    outcome = "done" if is_moved else "unchanged"
-    yield Step("reconcile", "reconciliations", outcome, sum(len(result.rows) for result in results), found=found)
-
-
-def _reconciled(lake: Lake, result: reconcile.Result) -> Step:
-    """What is only warned of is said once; what fails, as long as it does."""
-    name, rows = f"{result.of.name} {result.part}".strip(), len(result.rows)
-    if result.verdict == "warned":
-        return Step("reconcile", name, "warned" if result.is_new else "unchanged", rows, found=result.found)
-    holds = tuple(gate.relations(lake.declared, result.reads)) or _everything(lake)
-    return Step("reconcile", name, "failed", rows, 0, reconcile.CODE, result.found, reconcile.EXIT_CODE, holds)
-
-
-def _everything(lake: Lake) -> tuple[str, ...]:
-    tables, marts = lake.declared.tables, lake.declared.marts
-    return (*(f"silver.{table}" for table in tables), *(f"gold.{mart}" for mart in marts))
-
-
-def _release(lake: Lake, did: Run) -> Iterator[Step]:
-    causes = {relation: f"{step.step} {step.name}" for step in did.steps for relation in step.holds}
-    held = _held(lake, gate.held(lake.declared, causes))
-    try:
-        published = release.publish(lake.engine, _releasable(lake), did.as_of, did.run_id, did.started, held)
-        latest = release.latest(lake.engine)
-    except LakeError as error:
-        yield _failed("release", "release", error)
-        return
-    did.released = published.id if published else None
-    found = f"release {published.id}" if published else "the latest release says the same"
-    if latest and latest.kind == "rollback":
-        yield Step("release", "release", "warned", found=f"{ROLLED_BACK.format(latest.id)}", exit_code=WARNED)
-    elif held.causes:
-        found = f"{found if published else 'nothing is released'}; {_told(held)}"
-        yield Step("release", "release", "failed", found=found, exit_code=30)
-    else:
-        yield Step("release", "release", "done" if published else "unchanged", found=found)
-
-
-ROLLED_BACK = "held: release {} is a rollback. `carelake release resume` lets the next run release again."
-
-
-def _held(lake: Lake, causes: Mapping[str, str]) -> release.Held:
-    filled = {relation.removeprefix("silver.") for relation in causes if relation.startswith("silver.")}
-    return release.Held(
-        causes=causes,
-        tables=frozenset(chain.from_iterable(map(gate.tables_of, causes))),
-        feeds=frozenset(f"{feed.source}.{feed.name}" for feed in lake.declared.feeds if feed.fills in filled),
-    )
-
-
-def _told(held: release.Held) -> str:
-    """What is kept back, and why."""
-    why = "; ".join(dict.fromkeys(held.causes.values()))
-    tables = ", ".join(name for name in held.causes if name.startswith("silver."))
-    marts = sum(name.startswith("gold.") for name in held.causes)
-    return f"held: {why} failed, and tables that share keys advance together or not at all: {tables}, {marts} marts."
-
-
-def _releasable(lake: Lake) -> list[str]:
-    """Every stored table that a release names."""
-    tables = chain.from_iterable(gate.tables_of(f"silver.{table}") for table in lake.declared.tables)
-    marts = (f"gold.{mart}" for mart in lake.declared.marts)
-    return [*vault.TABLES, *tables, *marts, *(f"reference.{name}" for name in (*lake.declared.references, "setting"))]
+        yield replace(failed("build", "gold", error), holds=publication.everything(lake))
 
 
 def _tell(lake: Lake, did: Run) -> Iterator[Step]:
@@ -366,7 +211,7 @@ def _tell(lake: Lake, did: Run) -> Iterator[Step]:
             else:
                 yield Step("tell", channel, "warned", 0, 0, told.code, str(told), WARNED)
     except LakeError as error:
-        yield _failed("tell", "audit.alerts", error)
+        yield failed("tell", "audit.alerts", error)
 
 
 def _keep(lake: Lake, did: Run) -> Iterator[Step]:
@@ -381,7 +226,7 @@ def _keep(lake: Lake, did: Run) -> Iterator[Step]:
     try:
         lake.engine.append("audit.run_steps", "SELECT * FROM did")
     except LakeError as error:
-        yield _failed("keep", "audit.run_steps", error)
+        yield failed("keep", "audit.run_steps", error)
     lake.engine.let_go("did")
 
 

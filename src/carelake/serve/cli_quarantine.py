@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import RepairRefused
+from ..step import WARNED
 from .options import Json, State, now
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ..repair import Act, Correction, Done
 
 app = typer.Typer(help="Rows that are held back: what they are, and what becomes of them.", no_args_is_help=True)
-WARNED = 80  # the exit code of warnings, where they count
 
 Table = Annotated[str, typer.Argument(help="One table; all of them, if none is named.")]
 Rule = Annotated[str, typer.Option(help="Only what is held back for this rule.")]

@@ -20,8 +20,8 @@ from rich.text import Text
 
 from ..foresee import Foreseen
 from ..migrate import Change
-from ..pipeline import Run, Step
 from ..project import Difference
+from ..step import Run, Step
 from .kpis import Kpi
 
 Key = TypeVar("Key")
