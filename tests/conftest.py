@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from servers import mariadb, mariadb_source, postgres, postgres_source, source, sqlite_source
 from small_lake import small, small_origin
 from sql_engines import duck_sql, spark_sql, sql_engine
@@ -23,6 +24,13 @@ __all__ = [
     "worn",
     "worn_origin",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file share a worker, and so do all that need Spark: a session takes long to start, and a core."""
+    for item in items:
+        needs_spark = "spark_sql" in item.nodeid or "spark_sql" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("spark" if needs_spark else item.location[0]))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_gold import MARTS, declared
 from three_hospitals import AS_OF, STATUSES, SYSTEMS, Tables, three_hospitals
-from worked import build
+from worked import build, build_all
 
 ANY_SEED = given(seed=st.integers(0, 10**9))
 A_FEW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -237,14 +237,13 @@ def test_the_cash_flow_of_a_claim_sums_to_what_was_paid_on_it_in_the_end(duck_sq
 @ANY_SEED
 def test_engines_agree_on_every_mart(duck_sql, spark_sql, seed):
     tables = three_hospitals(seed)
+    for engine in (duck_sql, spark_sql):
+        build_all(engine, declared(), tables, AS_OF)
     for mart in MARTS:
         names = [column.name for column in declared().marts[mart].columns]
-        answers = []
-        for engine in (duck_sql, spark_sql):
-            build(engine, declared(), mart, tables, AS_OF)
-            rows = engine.ask(f"SELECT {', '.join(names)} FROM gold.{mart}")
-            answers.append(Counter(tuple(row[name] for name in names) for row in rows))
-        assert answers[0] == answers[1], mart
+        asked = f"SELECT {', '.join(names)} FROM gold.{mart}"
+        found, other = (Counter(tuple(row[n] for n in names) for row in e.ask(asked)) for e in (duck_sql, spark_sql))
+        assert found == other, mart
 
 
 def test_the_calendar_has_every_day_once(duck_sql):

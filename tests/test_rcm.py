@@ -21,6 +21,7 @@ import rcm_rules
 from test_defects import counted
 
 from carelake import assessment, declare, pipeline, project, quality
+from carelake.lake import opened
 from carelake.serve import door
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -266,12 +267,10 @@ def test_the_figures_may_be_used_with_care(lake):
 
 def contents(lake: Made) -> dict[str, pa.Table]:
     """Every view of silver and every mart, in an order of its own."""
-    declared = declare.read(lake.folder)
-    views = [f"silver.{name}{view}" for name in declared.tables for view in ("", "_history", "_all")]
-    return {
-        name: lake.table(f"SELECT * FROM {name} ORDER BY ALL")
-        for name in [*views, *(f"gold.{m}" for m in declared.marts)]
-    }
+    with opened(lake.folder, lake.environment, writing=False) as there:
+        views = [f"silver.{name}{view}" for name in there.declared.tables for view in ("", "_history", "_all")]
+        every = [*views, *(f"gold.{mart}" for mart in there.declared.marts)]
+        return {name: there.engine.ask(f"SELECT * FROM {name} ORDER BY ALL") for name in every}
 
 
 def test_the_lakes_of_three_kinds_of_database_are_equal(request, tmp_path_factory):

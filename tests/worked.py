@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sql_engines import SqlEngine
 
+from carelake.gold import in_order
 from carelake.model import Declarations
 from carelake.plan import HIDDEN, SHOWN, TIMELINE, stored_columns
 from carelake.sql import tables_of
@@ -91,6 +92,15 @@ def build(
         else:
             engine.define(relation, selected(given.get(relation, []), columns_of_relation(relation, declared)))
     engine.define(f"gold.{mart}", declared.marts[mart].select, as_of)
+
+
+def build_all(engine: SqlEngine, declared: Declarations, given: Mapping[str, Sequence[Row]], as_of: date) -> None:
+    """Every mart, once, and all that they read."""
+    read = {relation for mart in declared.marts.values() for relation in tables_of(mart.select)}
+    for relation in sorted(relation for relation in read if not relation.startswith("gold.")):
+        engine.define(relation, selected(given.get(relation, []), columns_of_relation(relation, declared)))
+    for mart in in_order(declared.marts):
+        engine.define(f"gold.{mart.name}", mart.select, as_of)
 
 
 def shown(value: object) -> str:
