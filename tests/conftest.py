@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a file share a worker, and so do all that need Spark: a session takes long to start, and a core."""
     for item in items:
