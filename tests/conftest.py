@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 from servers import mariadb, mariadb_source, postgres, postgres_source, source, sqlite_source
 from small_lake import small, small_origin
 from sql_engines import duck_sql, spark_sql, sql_engine
 from worn_lake import on_day_three, worn, worn_origin
+from xdist.scheduler import LoadFileScheduling
 
 __all__ = [
     "duck_sql",
@@ -26,12 +28,16 @@ __all__ = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByFile(LoadFileScheduling):
     """Tests of a file share a worker, and so do all that need Spark: a session takes long to start, and a core."""
-    for item in items:
-        needs_spark = "spark_sql" in item.nodeid or "spark_sql" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("spark" if needs_spark else item.location[0]))
+
+    def _split_scope(self, nodeid: str) -> str:
+        needs_spark = "spark_sql" in nodeid or "engines_agree" in nodeid
+        return "spark" if needs_spark else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 def pytest_xdist_auto_num_workers() -> int:
