@@ -182,7 +182,7 @@ atexit.register(lambda: print("moments", next(count) - 1))
 # Says where it is, so that it can be killed there.
 TELLS = """
 import functools
-from carelake import bronze, pipeline
+from carelake import bronze, pipeline, publication
 def telling(module, verb, step, then=""):
     does = getattr(module, verb)
     @functools.wraps(does)
@@ -194,8 +194,9 @@ def telling(module, verb, step, then=""):
         return done
     setattr(module, verb, tells)
 telling(bronze, "land", "land", "extract")
-for step in ("extract", "refine", "build", "release", "keep"):
+for step in ("extract", "refine", "build", "keep"):
     telling(pipeline, "_" + step, step)
+telling(publication, "publish", "release")
 """
 
 
