@@ -121,6 +121,7 @@ def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool, denied: set[str]
         yield Step("extract", name, "inactive", found=f"not connected: {', '.join(missing)} is not set")
         return
     rows, warnings = 0, list[str]()
+    progress: Progress | None = None
     try:
         if feed.connection in denied:
             raise LoginDenied(name)
@@ -135,7 +136,7 @@ def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool, denied: set[str]
     except Exception as error:  # noqa: BLE001 - whatever a reader throws, the other feeds go on
         if isinstance(error, LoginDenied):
             denied.add(feed.connection)
-        yield failed("extract", name, as_ours(error), rows, progress if "progress" in locals() else None)
+        yield failed("extract", name, as_ours(error), rows, progress)
         return
     outcome = "warned" if warnings else "done" if rows else "unchanged"
     yield Step("extract", name, outcome, rows, found=" ".join(warnings))
