@@ -57,6 +57,7 @@ class InMemory:
         self.ledger.create()
         repaired.create(self.engine)
         silver.create(self.engine, says)
+        silver.define(self.engine, says)
         self.vault = Vault(self.engine, SECRET)
 
     def feed(self, name: str) -> Feed:
@@ -100,7 +101,6 @@ class InMemory:
         refined = {table.name: silver.refine(at, table, self.declared.feeds) for table in named}
         for table in named:
             repaired.renew(at, table, self.declared.feeds)
-        silver.define(self.engine, self.declared)
         return refined
 
     def ask(self, select: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from . import recompute
@@ -20,7 +20,28 @@ class Before:
     as_of: date | None  # the other day that it was seen from
 
 
-def renew(engine: Engine, mart: Mart, before: Before, as_of: date, note: str) -> int | None:
+@dataclass(frozen=True)
+class Changes:
+    """What facts look up, compared once for all of them with what it was when they were built."""
+
+    engine: Engine
+    counts: dict[tuple[Lookup, int], int | None] = field(default_factory=dict)
+
+    def of(self, one: Lookup, since: int) -> tuple[str, int | None]:
+        """The relation that holds the values of its column whose rows are others now, and how many they are; None if
+        that cannot be told.
+        """
+        told = replace(one, by=""), since
+        number = list(self.counts).index(told) if told in self.counts else len(self.counts)
+        if told not in self.counts:
+            self.counts[told] = _hold(self.engine, f"changed_{number}", one, since)
+        return f"changed_{number}", self.counts[told]
+
+    def let_go(self) -> None:
+        self.engine.let_go(*(f"changed_{number}" for number in range(len(self.counts))))
+
+
+def renew(engine: Engine, changes: Changes, mart: Mart, before: Before, as_of: date, note: str) -> int | None:
     """Of `mart`, compute the rows anew that `before` reaches: how many keys that were. None, and nothing is done, if it
     has to be built whole.
     """
@@ -31,17 +52,16 @@ def renew(engine: Engine, mart: Mart, before: Before, as_of: date, note: str) ->
     wanted = [one for one in (Lookup(fact.driver, key, (key,), key), *fact.lookups) if one.table in before.changed]
     if {one.table for one in wanted} != before.changed.keys():
         return None
-    names = {one: f"changed_{number}" for number, one in enumerate(wanted)}
     try:
-        counts = {one: _hold(engine, name, one, before.changed[one.table]) for one, name in names.items()}
-        if None in counts.values():
+        found = {one: changes.of(one, before.changed[one.table]) for one in wanted}
+        if any(count is None for _, count in found.values()):
             return None
-        changed = {one: name for one, name in names.items() if counts[one]}
+        changed = {one: name for one, (name, count) in found.items() if count}
         touched = engine.hold("touched", _touched(fact, key, changed, (before.as_of, as_of) if before.as_of else None))
         select = recompute.over(f"SELECT * FROM {fact.driver} WHERE {key} IN (SELECT {key} FROM touched)", mart.select)
         return None if engine.supersede(f"gold.{mart.name}", key, select, as_of, note) is None else touched
     finally:
-        engine.let_go("touched", "earlier", *names.values())
+        engine.let_go("touched", "earlier")
 
 
 def _hold(engine: Engine, name: str, one: Lookup, since: int) -> int | None:

@@ -60,8 +60,9 @@ def define(engine: Engine, declared: Declarations) -> None:
     for table in declared.tables.values():
         stored = f"silver.{table.name}_versions"
         if engine.version(stored) is not None:
-            held = f"quarantine.{table.name}"
-            versions = plan.widened(stored, engine.columns(stored), plan.stored_columns(table, declared.policy))
+            held, stand = f"quarantine.{table.name}", timeline.stands(table)
+            engine.stand(stand, stored, timeline.identity(table), plan.REVISION, plan.GONE)
+            versions = plan.widened(stand, engine.columns(stored), plan.stored_columns(table, declared.policy))
             waiting = plan.widened(held, engine.columns(held), plan.quarantine_columns(table, declared.policy))
             for name, select in timeline.seen(table, declared.policy, versions, waiting).items():
                 engine.define(f"silver.{name}", select)

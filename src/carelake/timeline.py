@@ -34,6 +34,11 @@ def identity(table: Table) -> tuple[str, ...]:
     return (table.own_key, LOAD, SOURCE_TIME)
 
 
+def stands(table: Table) -> str:
+    """The relation of the versions that stand: see `Engine.stand`."""
+    return f"silver.{table.name}_standing"
+
+
 def standing(table: Table, policy: Policy, stored: str) -> str:
     """The versions that stand, of the relation that stores all their revisions."""
     same = " AND ".join(f"revised.{name} = known.{name}" for name in identity(table))
@@ -91,8 +96,7 @@ def _crowd(table: Table, policy: Policy) -> str:
     """Every version, new and stored, of the keys that have several."""
     crowd = f"{table.own_key} IN (SELECT {table.own_key} FROM several)"
     new = select(_new(table, policy), f"keyed\nWHERE quarantine_reasons IS NULL AND {crowd}")
-    stood = standing(table, policy, f"silver.{table.name}_versions")
-    return f"{new}\nUNION ALL\n{select(_known(table, policy), f'({stood}) AS known')}\nWHERE known.{crowd}"
+    return f"{new}\nUNION ALL\n{select(_known(table, policy), f'{stands(table)} AS known')}\nWHERE known.{crowd}"
 
 
 def _told(table: Table, policy: Policy) -> list[str]:
@@ -159,10 +163,9 @@ AND NOT EXISTS ({told})"""
 def stood(table: Table, policy: Policy) -> str:
     """The versions that stand of the keys in `several`, each with `is_read`: whether its load told of it anew."""
     key, same = table.own_key, " AND ".join(f"purged.{name} = known.{name}" for name in identity(table))
-    stored = standing(table, policy, f"silver.{table.name}_versions")
     read = f"known.{LOAD} IN (SELECT id FROM renewed_load) AND purged.{LOAD} IS NULL AS is_read"
     return (
-        f"SELECT known.*, {read} FROM ({stored}) AS known LEFT JOIN purged_version AS purged ON {same}"
+        f"SELECT known.*, {read} FROM {stands(table)} AS known LEFT JOIN purged_version AS purged ON {same}"
         f" WHERE known.{key} IN (SELECT {key} FROM several)"
     )
 
@@ -257,9 +260,9 @@ timeline AS (
 )"""
 
 
-def seen(table: Table, policy: Policy, stored: str, held: str) -> dict[str, str]:
-    """Name of a view of silver -> its SELECT over the relations that store its versions and its quarantine."""
-    versions = f"(\n{standing(table, policy, stored)}\n) AS version"
+def seen(table: Table, policy: Policy, stand: str, held: str) -> dict[str, str]:
+    """Name of a view of silver -> its SELECT over the relations of its versions that stand, and of its quarantine."""
+    versions = f"{stand} AS version"
     told = [name for name in stored_columns(table, policy) if name not in {*TIMELINE, TRACKED}]
     current = [*told, *SHOWN]
     # A row held back is not shown beside the good one of its key, nor once its key is gone; if it came again, it is.

@@ -72,26 +72,22 @@ class Vault:
         self.engine.lend("lookup_key", pa.table({"inside": [inner], "outside": [outer]}))
         self.engine.hold("sought", _looked_up(identifiers))
         self.engine.let_go("lookup_key")
-        found = "SELECT lookup, token FROM vault.token WHERE lookup IN (SELECT lookup FROM sought)"
-        self.engine.hold("found", found)
+        known = self.engine.version("vault.token") or 0
+        self.engine.hold("found", _sought_in("vault.token"))
         self.engine.hold("unknown", "SELECT * FROM sought WHERE NOT lookup IN (SELECT lookup FROM found)")
-        minted = 0
         while (new := self.engine.ask(f"SELECT * FROM unknown LIMIT {AT_ONCE}")).num_rows:
             self.engine.lend("minted", self._minted(new, now))
             self.engine.append("vault.token", "SELECT * FROM minted")
             self.engine.hold("rest", "SELECT * FROM unknown WHERE NOT lookup IN (SELECT lookup FROM minted)")
             self.engine.hold("unknown", "SELECT * FROM rest")
             self.engine.let_go("minted", "rest")
-            minted += new.num_rows
-        if minted:
-            self.engine.hold("found", found)
-        self.engine.let_go("unknown")
+        fresh = "fresh" if self.engine.added("fresh", "vault.token", known) else "vault.token"
         self.engine.hold(
             "token_of",
-            "SELECT sought.source_system, sought.kind, sought.stands_for, found.token"
-            " FROM sought INNER JOIN found ON found.lookup = sought.lookup",
+            "SELECT sought.source_system, sought.kind, sought.stands_for, token.token FROM sought INNER JOIN"
+            f" (SELECT lookup, token FROM found UNION {_sought_in(fresh)}) AS token ON token.lookup = sought.lookup",
         )
-        self.engine.let_go("sought", "found")
+        self.engine.let_go("unknown", "sought", "found", "fresh")
 
     def mint_keys(self, named: str) -> None:
         """Let SELECTs of this run read `key_of(entity, source_system, source_id, key)` for every row of `named`, a
@@ -187,6 +183,10 @@ def _token(kind: str, lookup: str, taken: set[str]) -> str:
             break
     taken.add(token)
     return token
+
+
+def _sought_in(relation: str) -> str:
+    return f"SELECT lookup, token FROM {relation} WHERE lookup IN (SELECT lookup FROM sought)"
 
 
 def _looked_up(identifiers: str) -> str:

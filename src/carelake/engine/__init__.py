@@ -69,6 +69,11 @@ class Engine(Protocol):
     def define(self, name: str, select: str) -> None:
         """Let SELECTs read `select` as `layer.view`."""
 
+    def stand(self, name: str, table: str, identity: Sequence[str], revision: str, gone: str) -> None:
+        """Let SELECTs read as `layer.view` the rows of a stored table that stand, now and after each write: of those
+        alike in `identity` that of the highest `revision`, unless it says that it is `gone`.
+        """
+
     def added(self, name: str, table: str, since: int) -> bool:
         """Let SELECTs of this run read as `name` the rows that a stored table was given since a version. False if that
         cannot be told: rows were also taken from it, or the version is no longer there.

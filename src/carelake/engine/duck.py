@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -17,7 +17,21 @@ from ..errors import LakeDamaged
 from ..foreign import in_our_words
 from . import Layout
 from .duck_files import files, flaws, is_begun, layout, log_of, strays, unneeded
-from .duck_view import GONE, NUMBER, REVISION, all_of, files_of, parquet, quoted, seen, view_of
+from .duck_view import (
+    GONE,
+    NUMBER,
+    REVISION,
+    all_of,
+    files_of,
+    has_overruled,
+    overruled,
+    parquet,
+    quoted,
+    revised_by,
+    seen,
+    view_of,
+    without,
+)
 from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, compact, properties, same_as
 
 SUPERSEDED = 0.125  # of the rows of a table: beyond that, readers feel it
@@ -30,6 +44,15 @@ SESSION = {
     "autoload_known_extensions": "false",
     "arrow_large_buffer_size": "false",
 }
+
+
+class Standing(NamedTuple):
+    """See `Engine.stand`."""
+
+    name: str
+    identity: Sequence[str]
+    revision: str
+    gone: str
 
 
 class Duck:
@@ -53,6 +76,7 @@ class Duck:
             self.db.execute(f"SET {name} = {exp.Literal.string(value).sql('duckdb')}")
         self._tables: dict[str, DeltaTable] = {}
         self._states: dict[str, tuple[int, str]] = {}  # table -> a version, and the state of that
+        self._standing: dict[str, Standing] = {}  # table -> what shows the rows of it that stand
         self._of_this_run: dict[str, str] = {}  # relation -> what it is to DuckDB
         for layer in roots:
             self.db.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(layer)}")
@@ -145,6 +169,22 @@ class Duck:
     def define(self, name: str, select: str) -> None:
         self.db.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {select}")
 
+    @in_our_words("stand")
+    def stand(self, name: str, table: str, identity: Sequence[str], revision: str, gone: str) -> None:
+        self._standing[table] = Standing(name, identity, revision, gone)
+        self._stand(table, self._standing[table], self._stored(table))
+
+    def _stand(self, table: str, of: Standing, columns: Iterable[str]) -> None:
+        """Look for the rows that do not stand once for each version, not in every SELECT."""
+        delta, left_out = self._tables[table], quoted(f"overruled_{table.replace('.', '_')}")
+        if not self.db.execute(has_overruled(delta, of.revision)).fetchall()[0][0]:
+            told = f"SELECT {', '.join(map(quoted, columns))} FROM {all_of(delta)} AS stored"
+            self.db.execute(f"CREATE OR REPLACE VIEW {quoted(of.name)} AS {told}")
+            return
+        select = overruled(delta, of.identity, of.revision, of.gone)
+        self.db.execute(f"CREATE OR REPLACE TEMP TABLE {left_out} AS {select}")
+        self.db.execute(f"CREATE OR REPLACE VIEW {quoted(of.name)} AS {without(delta, left_out, columns)}")
+
     def let_go(self, *names: str) -> None:
         for name in names:
             kind = self._of_this_run.pop(name, None)
@@ -162,7 +202,7 @@ class Duck:
 
     @in_our_words("create")
     def create(self, table: str, columns: Mapping[str, str], plain: Collection[str] = ()) -> None:
-        stored = self._stored(table) if table in self._tables else set()
+        stored = set(self._stored(table)) if table in self._tables else set()
         if stored and stored >= columns.keys():
             return
         wanted = Schema.from_arrow(self._typed(columns))
@@ -242,9 +282,9 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
         self.db.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {select}")
         self._of_this_run[name] = "VIEW"
 
-    def _stored(self, table: str) -> set[str]:
+    def _stored(self, table: str) -> list[str]:
         """The columns that are stored, also those that nobody sees."""
-        return {field.name for field in self._tables[table].schema().fields}
+        return [field.name for field in self._tables[table].schema().fields]
 
     def _rows(self, select: str, as_of: date | None = None) -> pa.RecordBatchReader:
         """Streamed: a table larger than memory passes through."""
@@ -298,8 +338,14 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
             self._tables[table].update_incremental()
         else:
             self._tables[table] = DeltaTable(self._at(table))
-        delta = self._tables[table]
-        self.db.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {view_of(delta)}")
+        delta, stored = self._tables[table], self._stored(table)
+        if revision := revised_by(stored):
+            itself = Standing(table, [revision.removeprefix(REVISION)], revision, GONE)
+            self._stand(table, itself, seen(delta))
+        else:
+            self.db.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {view_of(delta)}")
+        if table in self._standing:
+            self._stand(table, self._standing[table], stored)
         return delta.version()
 
     @in_our_words("flaws")

@@ -1,8 +1,8 @@
-"""One version of a Delta table, as a SELECT for DuckDB."""
+"""One version of a Delta table, as SELECTs for DuckDB."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +13,7 @@ from sqlglot import exp
 
 # A table some of whose rows stand for earlier ones has these two columns, which nobody sees.
 REVISION, GONE = "_revision_of_", "_is_gone"  # the first with the name of the key behind it
+PART, PLACE = "_lake_part", "_lake_place"
 # Which row of its folder a row is, by DuckDB's own columns: `.../part-0001.parquet` and the number within that file.
 PART_ROWS = 1_000_000_000  # more than a part has
 NUMBER = (
@@ -25,7 +26,7 @@ def view_of(delta: DeltaTable) -> str:
     lose rows.
     """
     names = [field.name for field in delta.schema().fields]
-    if revision := _revision(names):
+    if revision := revised_by(names):
         return _latest(names, all_of(delta), revision)
     return f"SELECT {', '.join(map(quoted, names))} FROM {all_of(delta)}"
 
@@ -33,20 +34,56 @@ def view_of(delta: DeltaTable) -> str:
 def seen(delta: DeltaTable) -> dict[str, str]:
     """The columns that `view_of` shows, and their types as DuckDB describes them."""
     typed = pa.schema(delta.schema().to_arrow())
-    hidden = {_revision(typed.names), GONE} if _revision(typed.names) else set()
+    hidden = {revised_by(typed.names), GONE} if revised_by(typed.names) else set()
     return {field.name: _duck_type(field.type) for field in typed if field.name not in hidden}
 
 
-def _revision(names: Sequence[str]) -> str | None:
+def revised_by(names: Sequence[str]) -> str | None:
+    """The column that says which of several rows of a key was written last, if some were superseded."""
     return next((name for name in names if name.startswith(REVISION)), None)
 
 
 def all_of(delta: DeltaTable) -> str:
     """The relation of every row of every file, with every column of the table, also those that are in no file yet."""
-    typed = pa.schema(delta.schema().to_arrow())
-    nothing = ", ".join(f"CAST(NULL AS {_duck_type(field.type)}) AS {quoted(field.name)}" for field in typed)
-    empty, files = f"SELECT {nothing} WHERE FALSE", files_of(delta)
-    return f"({empty} UNION ALL BY NAME SELECT * FROM {parquet(files)})" if files else f"({empty})"
+    return _rows(delta, {})
+
+
+def placed(delta: DeltaTable) -> str:
+    """The same, and where each row lies: the number of its file among those of the version, and its own within that."""
+    return _rows(delta, {PART: "file_index", PLACE: "file_row_number"})
+
+
+def _rows(delta: DeltaTable, beside: Mapping[str, str]) -> str:
+    typed = {field.name: _duck_type(field.type) for field in pa.schema(delta.schema().to_arrow())}
+    nothing = (
+        f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in {**typed, **dict.fromkeys(beside, "BIGINT")}.items()
+    )
+    empty, files = f"SELECT {', '.join(nothing)} WHERE FALSE", files_of(delta)
+    told = ", ".join(["*", *(f"{number} AS {name}" for name, number in beside.items())])
+    return f"({empty} UNION ALL BY NAME SELECT {told} FROM {parquet(files)})" if files else f"({empty})"
+
+
+def has_overruled(delta: DeltaTable, revision: str) -> str:
+    """Whether a row has a revision at all: told by the statistics of the files, most often."""
+    return f"SELECT EXISTS (SELECT 1 FROM {all_of(delta)} AS stored WHERE {quoted(revision)} > 0)"
+
+
+def overruled(delta: DeltaTable, identity: Sequence[str], revision: str, gone: str) -> str:
+    """Where the rows lie that do not stand: see `Engine.stand`."""
+    same = " AND ".join(f"revised.{quoted(name)} = known.{quoted(name)}" for name in identity)
+    told, rows, last = ", ".join(map(quoted, identity)), placed(delta), quoted(revision)
+    revised = f"SELECT {told}, MAX({last}) AS latest FROM {rows} AS later WHERE {last} > 0 GROUP BY {told}"
+    return (
+        f"SELECT known.{PART}, known.{PLACE} FROM {rows} AS known LEFT JOIN ({revised}) AS revised ON {same}"
+        f" WHERE known.{quoted(gone)} OR COALESCE(known.{last}, 0) < revised.latest"
+    )
+
+
+def without(delta: DeltaTable, relation: str, columns: Iterable[str]) -> str:
+    """The rows of a version but for those whose places `relation` names: numbers are compared faster than keys."""
+    names = ", ".join(map(quoted, columns))
+    same = f"{relation}.{PART} = known.{PART} AND {relation}.{PLACE} = known.{PLACE}"
+    return f"SELECT {names} FROM {placed(delta)} AS known ANTI JOIN {relation} ON {same}"
 
 
 def _latest(names: Sequence[str], rows: str, revision: str) -> str:

@@ -259,7 +259,9 @@ class _Shown:
         raise QuestionRefused(f"there is no table '{name}'.", choose(name, self.names()))
 
     def _silver(self, table: Table, view: str) -> str:
-        return timeline.seen(table, self.declared.policy, *self._relations(table))[view]
+        stored, held = self._relations(table)
+        standing = f"(\n{timeline.standing(table, self.declared.policy, stored)}\n)"
+        return timeline.seen(table, self.declared.policy, standing, held)[view]
 
     def _relations(self, table: Table) -> tuple[str, str]:
         """What stores a table's versions and its quarantine, as released."""
