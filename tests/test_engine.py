@@ -100,6 +100,35 @@ def test_a_note_tells_what_a_table_was_made_of(duck):
     assert duck.note("gold.g") == ""
 
 
+TOLD = (
+    "SELECT CAST({} AS BIGINT) AS k, CAST({} AS BIGINT) AS load, '{}' AS name, CAST({} AS BIGINT) AS last, {} AS gone"
+)
+
+
+def stood(duck: Duck) -> list[str]:
+    return sorted(duck.ask("SELECT name FROM silver.standing")["name"].to_pylist())
+
+
+def test_of_rows_alike_the_last_revision_stands_unless_it_is_gone(duck):
+    duck.create("silver.t", {"k": "BIGINT", "load": "BIGINT", "name": "TEXT", "last": "BIGINT", "gone": "BOOLEAN"})
+    duck.stand("silver.standing", "silver.t", ["k", "load"], "last", "gone")
+    assert stood(duck) == []
+    first = [(1, 1, "ann", 0, False), (1, 2, "anna", 0, False), (2, 1, "bob", 0, False), (3, 1, "cas", 0, False)]
+    duck.append("silver.t", " UNION ALL ".join(TOLD.format(*row) for row in first))
+    assert stood(duck) == ["ann", "anna", "bob", "cas"]
+    again = [(1, 1, "ann, closed", 1, False), (2, 1, "bob", 1, True)]
+    duck.append("silver.t", " UNION ALL ".join(TOLD.format(*row) for row in again))
+    assert stood(duck) == ["ann, closed", "anna", "cas"]
+    later = [(1, 1, "ann, twice", 3, False), (2, 1, "bob, back", 2, False), (4, 9, "dot", 0, False)]
+    duck.append("silver.t", " UNION ALL ".join(TOLD.format(*row) for row in later))
+    assert stood(duck) == ["ann, twice", "anna", "bob, back", "cas", "dot"]
+    assert duck.ask("SELECT * FROM silver.standing").column_names == ["k", "load", "name", "last", "gone"]
+    duck.compact("silver.t", ["k"])
+    assert stood(duck) == ["ann, twice", "anna", "bob, back", "cas", "dot"]
+    duck.replace("silver.t", f"SELECT * FROM ({TOLD.format(7, 1, 'eve', 0, 'FALSE')}) AS one")
+    assert stood(duck) == ["eve"]
+
+
 def test_as_of_is_the_one_parameter(duck):
     assert duck.ask("SELECT $as_of AS day", date(2026, 2, 28)).to_pylist() == [{"day": date(2026, 2, 28)}]
     assert duck.hold("h", "SELECT $as_of AS day", date(2026, 2, 28)) == 1

@@ -32,6 +32,7 @@ from versions_reference import NO_RULES, Arrived, Rules, Told, Version, latest, 
 
 from carelake import silver
 from carelake.accounts import loads, refined
+from carelake.timeline import standing as joined_by_key
 
 # --- the reference keeps its own promises ----------------------------------------------------------------------------
 
@@ -118,9 +119,20 @@ def check(folder: Path, steps: Sequence[Step], stories: Stories, table: str = "s
     lake = InMemory(folder / "lake", declarations(folder / "project", **spelled))
     came = arrivals(steps, stories, told(lake, steps, stories))
     assert not (found := differences(came, lake, rules)), found
+    assert standing(lake, "silver.thing_standing") == standing(lake, joined(lake))
     assert quarantined(lake) == held_back(came, rules)
     assert restricted(lake) == exact(came, rules)
     assert [landed == placed for _, landed, placed in refined(lake.engine, "thing", [], loads(lake.engine))] == [True]
+
+
+def joined(lake: InMemory) -> str:
+    """The versions that stand, as who reads a release finds them."""
+    table = lake.declared.tables["thing"]
+    return f"({joined_by_key(table, lake.declared.policy, 'silver.thing_versions')})"
+
+
+def standing(lake: InMemory, relation: str) -> list[str]:
+    return sorted(str(sorted(row.items())) for row in lake.ask(f"SELECT * FROM {relation} AS told"))
 
 
 def every_story(cells: Sequence[Cell], steps: int) -> Stories:
