@@ -198,7 +198,9 @@ def test_a_lake_that_may_not_be_written_says_so_and_can_be_read(foreign: Small) 
     assert in_python(foreign, AS_SOMEBODY) == "LAKE-505 50 3\n"
 
 
-def test_ctrl_c_stops_the_run_and_not_only_what_the_engine_did(tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_run_and_not_only_what_the_engine_did(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     duck = Duck({"silver": tmp_path}, tmp_path)
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
