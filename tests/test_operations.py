@@ -46,7 +46,7 @@ def test_the_page_runs_as_it_stands(small: Small) -> None:
     small.sql("UPDATE departments SET Name = 'Heart' WHERE DeptID = 'D1'")
     assert failed(small.run(1)) == {}
     blocks = shell(UPKEEP, " run")
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     around = small.around({"PROJECT": str(small.project), "BACKUPS": str(small.folder / "backups")})
     path = f"{Path(sys.executable).parent}:{around['PATH']}"
     told = subprocess.run(
