@@ -146,6 +146,10 @@ def test_every_short_story_ends_as_the_reference_says(name, tmp_path):
     check(tmp_path, PLANS[name], every_story(PLAIN, 3))
 
 
+def test_a_row_without_a_key_that_vanishes_is_accounted_for(tmp_path):
+    check(tmp_path, [WHOLE, WHOLE, WHOLE], {None: [CELLS[-1], (), CELLS[-1]], "k": [CELLS[-1]] * 3})
+
+
 @pytest.mark.parametrize("table", list(TABLES)[1:])
 def test_every_short_story_ends_as_the_reference_says_in_a_table_of(table, tmp_path):
     check(tmp_path, PLANS["two feeds of one source"], every_story(CELLS[::3], 3), table)

@@ -377,19 +377,21 @@ def _ranked(table: Table, columns: Sequence[str]) -> str:
 
 
 def vanished(table: Table) -> str:
-    """`keyed` without tombstones of keys that the same load brings rows of: there, a key is only spelled otherwise."""
-    return f"SELECT * FROM keyed WHERE NOT ({_spelled_otherwise(table)})"
+    """`keyed` without tombstones that end no life: of keys that the same load brings rows of, since there a key is only
+    spelled otherwise, and of rows that had no key.
+    """
+    return f"SELECT * FROM keyed WHERE NOT ({_ends_no_life(table)})"
 
 
 def unvanished(table: Table) -> str:
     """How many tombstones `vanished` leaves out."""
-    return f"SELECT COUNT(*) AS n FROM keyed WHERE {_spelled_otherwise(table)}"
+    return f"SELECT COUNT(*) AS n FROM keyed WHERE {_ends_no_life(table)}"
 
 
-def _spelled_otherwise(table: Table) -> str:
+def _ends_no_life(table: Table) -> str:
     brought = f"SELECT {table.own_key}, {LOAD} FROM keyed WHERE NOT {TOMBSTONE} AND NOT {table.own_key} IS NULL"
     same = f"brought.{table.own_key} = keyed.{table.own_key} AND brought.{LOAD} = keyed.{LOAD}"
-    return f"{TOMBSTONE} AND EXISTS (SELECT 1 FROM ({brought}) AS brought WHERE {same})"
+    return f"{TOMBSTONE} AND ({table.own_key} IS NULL OR EXISTS (SELECT 1 FROM ({brought}) AS brought WHERE {same}))"
 
 
 def select(columns: Sequence[str], source: str, *joins: str) -> str:
