@@ -19,7 +19,7 @@ from .declare import digest
 from .engine import Engine
 from .errors import DeclarationsRefused, EngineFailed, LakeError, MartLacking, MartMistyped, Mistake
 from .model import TYPES, Declarations, Mart, Reference
-from .renew import Before, Changes, renew
+from .renew import Before, LookedUp, renew
 
 ARROW = {  # what a column may be -> how an engine hands it over
     "text": pa.string(),
@@ -76,26 +76,26 @@ def build(engine: Engine, declared: Declarations, as_of: date) -> Iterator[Built
 
     Raises `DeclarationsRefused` if marts read each other in a circle.
     """
-    failed, changes = set[str](), Changes(engine)
+    failed, looked_up = set[str](), LookedUp(engine)
     for mart in in_order(declared.marts):
         lacking = sorted(failed.intersection(sql.tables_of(mart.select)))
         try:
             if lacking:
                 raise MartLacking(mart.name, lacking[0])
             why, note = _why(engine, mart, as_of)
-            yield Built(mart.name, why, _build(engine, changes, mart, as_of, note) if why else 0)
+            yield Built(mart.name, why, _build(engine, looked_up, mart, as_of, note) if why else 0)
         except LakeError as error:
             failed.add(f"gold.{mart.name}")
             yield Built(mart.name, "", 0, error)
-    changes.let_go()
+    looked_up.let_go()
 
 
-def _build(engine: Engine, changes: Changes, mart: Mart, as_of: date, note: str) -> int:
+def _build(engine: Engine, looked_up: LookedUp, mart: Mart, as_of: date, note: str) -> int:
     """How many rows were computed."""
     before = _before(engine, mart, json.loads(note))
     try:
         _check_types(engine, mart, as_of)
-        renewed = renew(engine, changes, mart, before, as_of, note) if before else None
+        renewed = renew(engine, looked_up, mart, before, as_of, note) if before else None
         if renewed is not None:
             return renewed
         engine.replace(f"gold.{mart.name}", mart.select, as_of, note)

@@ -21,27 +21,27 @@ class Before:
 
 
 @dataclass(frozen=True)
-class Changes:
+class LookedUp:
     """What facts look up, compared once for all of them with what it was when they were built."""
 
     engine: Engine
-    counts: dict[tuple[Lookup, int], int | None] = field(default_factory=dict)
+    found: dict[tuple[Lookup, int], tuple[str, int | None]] = field(default_factory=dict)
 
     def of(self, one: Lookup, since: int) -> tuple[str, int | None]:
         """The relation that holds the values of its column whose rows are others now, and how many they are; None if
         that cannot be told.
         """
-        told = replace(one, by=""), since
-        number = list(self.counts).index(told) if told in self.counts else len(self.counts)
-        if told not in self.counts:
-            self.counts[told] = _hold(self.engine, f"changed_{number}", one, since)
-        return f"changed_{number}", self.counts[told]
+        asked = replace(one, by=""), since  # whoever asks, and by whatever of its own rows
+        if asked not in self.found:
+            name = f"changed_{len(self.found)}"
+            self.found[asked] = name, _hold(self.engine, name, one, since)
+        return self.found[asked]
 
     def let_go(self) -> None:
-        self.engine.let_go(*(f"changed_{number}" for number in range(len(self.counts))))
+        self.engine.let_go(*(name for name, _ in self.found.values()))
 
 
-def renew(engine: Engine, changes: Changes, mart: Mart, before: Before, as_of: date, note: str) -> int | None:
+def renew(engine: Engine, looked_up: LookedUp, mart: Mart, before: Before, as_of: date, note: str) -> int | None:
     """Of `mart`, compute the rows anew that `before` reaches: how many keys that were. None, and nothing is done, if it
     has to be built whole.
     """
@@ -53,7 +53,7 @@ def renew(engine: Engine, changes: Changes, mart: Mart, before: Before, as_of: d
     if {one.table for one in wanted} != before.changed.keys():
         return None
     try:
-        found = {one: changes.of(one, before.changed[one.table]) for one in wanted}
+        found = {one: looked_up.of(one, before.changed[one.table]) for one in wanted}
         if any(count is None for _, count in found.values()):
             return None
         changed = {one: name for one, (name, count) in found.items() if count}

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 # A table some of whose rows stand for earlier ones has these two columns, which nobody sees.
 REVISION, GONE = "_revision_of_", "_is_gone"  # the first with the name of the key behind it
-PART, PLACE = "_lake_part", "_lake_place"
+PART, PLACE = "_lake_part", "_lake_place"  # where a row lies: the number of its file, and its own within that
 # Which row of its folder a row is, by DuckDB's own columns: `.../part-0001.parquet` and the number within that file.
 PART_ROWS = 1_000_000_000  # more than a part has
 NUMBER = (
@@ -49,7 +49,7 @@ def all_of(delta: DeltaTable) -> str:
 
 
 def placed(delta: DeltaTable) -> str:
-    """The same, and where each row lies: the number of its file among those of the version, and its own within that."""
+    """The same, and where each row lies among the files of the version."""
     return _rows(delta, {PART: "file_index", PLACE: "file_row_number"})
 
 
