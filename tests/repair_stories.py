@@ -43,8 +43,9 @@ def told(
             lake.refine(now=seen_at(n))
             waiting = corrections(lake, stories, spoils)
             mended = chance.sample(waiting, chance.randint(0, len(waiting)))
-            for some in (mended[::2], mended[1::2]):
-                if some:
+            for half in (mended[::2], mended[1::2]):
+                waits = {one.id for one in corrections(lake, stories, spoils)}  # one that repeats a mended one does not
+                if some := [one for one in half if one.id in waits]:
                     repair.repair(lake, some, acting("repair", seen_at(n)))
                     if chance.random() < 0.5:
                         lake.refine(now=seen_at(n))
@@ -75,14 +76,15 @@ def spoils_of(stories: Stories, chance: random.Random, share: float) -> dict[str
 
 
 def corrections(lake: InMemory, stories: Stories, spoils: Mapping[str, Row]) -> list[Correction]:
-    """What would make good each spoiled row that is held back."""
+    """What would make good each spoiled row that is held back; in an order that is the same in every lake, as that of
+    the rows in bronze is not.
+    """
     right = {note(key, one): one for key, cells in stories.items() for cell in cells for one in cell}
-    found = []
-    for (load, row), name in notes(lake).items():
-        if name in spoils:
-            values = {column: right[name].get(column) for column in spoils[name]}
-            found.append(Correction(f"{load}-{row}", f"{load}-{row}", values))
-    return sorted(found, key=lambda one: one.id)
+    spoiled = [(load, name, row) for (load, row), name in notes(lake).items() if name in spoils]
+    return [
+        Correction(f"{load}-{row}", f"{load}-{row}", {column: right[name].get(column) for column in spoils[name]})
+        for load, name, row in sorted(spoiled)
+    ]
 
 
 def notes(lake: InMemory) -> dict[tuple[int, int], str]:
