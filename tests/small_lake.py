@@ -193,8 +193,8 @@ def made(folder: Path) -> Small:
 
 
 def copied(origin: Small, folder: Path) -> Small:
-    """A lake of its own, that was run as `origin` was."""
-    shutil.copytree(origin.folder, folder, dirs_exist_ok=True)
+    """A lake of its own, that was run as `origin` was; what was asked of that one since is not in its log."""
+    shutil.copytree(origin.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("journal"))
     return Small(folder)
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import multiprocessing
 import os
 import random
+import shutil
+import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+from click.testing import Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from deltalake import DeltaTable, write_deltalake
+from small_lake import Small
 
 from carelake import access
 from carelake.access import Head
 from carelake.journal import Event, Journal, JournalUnwritable
+from carelake.lake import opened
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
@@ -161,7 +171,205 @@ def test_a_process_that_was_forked_begins_a_chain_of_its_own(tmp_path):
     assert access.verify([], events, [], None).flaws == ()
 
 
-def test_without_a_place_to_write_nothing_is_taken_for_logged(tmp_path):
-    (tmp_path / "journal").write_text("in the way")
-    with pytest.raises(JournalUnwritable, match="LAKE-610"):
-        Journal(tmp_path / "journal" / "access.sqlite").append({})
+def in_the_way(lake: Small) -> Path:
+    """Something that is no folder where the journal would be."""
+    folder = lake.project / "lake" / "journal"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("in the way")
+    return folder
+
+
+def test_without_a_journal_nothing_is_shown(small: Small) -> None:
+    folder = in_the_way(small)
+    asked = small.command("query", "SELECT patient_key FROM silver.patient")
+    assert (asked.returncode, asked.stdout) == (60, b"")
+    assert b"LAKE-610" in asked.stderr
+    with pytest.raises(JournalUnwritable):
+        Journal(folder / "access.sqlite").append({})
+
+
+# --- through the door ------------------------------------------------------------------------------------------------
+
+
+def said(lake: Small, *words: str) -> Any:
+    return json.loads(lake.invoke("audit", *words, "--json").stdout)
+
+
+def key_of(lake: Small, state: str) -> int:
+    """The patient_key of the one who lives in a state: of the tables themselves, not through the door."""
+    with opened(lake.project, lake.environment, writing=False) as held:
+        found = held.engine.ask(f"SELECT patient_key FROM silver.patient WHERE address = '{state}'")
+    return int(found["patient_key"].to_pylist()[0])
+
+
+@pytest.fixture
+def fresh(small: Small) -> Small:
+    """A lake that nobody has asked yet."""
+    shutil.rmtree(small.project / "lake" / "journal", ignore_errors=True)
+    return small
+
+
+def test_a_question_is_in_the_log_with_its_tables_columns_rows_and_patients(fresh: Small) -> None:
+    ada, max_ = key_of(fresh, "IL"), key_of(fresh, "TX")
+    asked = f"SELECT patient_key, service_date FROM silver.transaction WHERE amount > 99 AND patient_key = {ada}"
+    assert fresh.invoke("query", "--purpose", "denials of October", asked).exit_code == 0
+    (told,) = said(fresh, "user", getpass.getuser())
+    assert told["tables_read"] == ["silver.transaction"]
+    columns = ("amount", "patient_key", "service_date")
+    assert told["columns_read"] == [f"silver.transaction.{name}" for name in sorted(columns, key=told_order)]
+    assert (told["action"], told["purpose"], told["rows_shown"], told["patients"]) == (
+        "query", "denials of October", 1, 1,
+    )  # fmt: skip
+    assert (told["release_id"], len(told["parameters"]), told["through"]) == (1, 2, "command line")
+    assert [one["record"] for one in said(fresh, "who-saw", str(ada))["events"]] == [told["record"]]
+    assert said(fresh, "who-saw", str(max_)) | {"patient": ""} == {"patient": "", "events": [], "unnamed": 0}
+    assert said(fresh, "disclosures") == []
+
+
+def told_order(name: str) -> int:
+    """Columns stand in the log as they do in the table."""
+    return ["patient_key", "service_date", "amount"].index(name)
+
+
+def test_rows_that_name_no_patient_are_counted_as_such(fresh: Small) -> None:
+    fresh.ask("SELECT COUNT(*) FROM silver.claim")
+    fresh.ask("SELECT COUNT(*) FROM audit.releases")
+    fresh.ask("SELECT claim_id FROM silver.claim WHERE FALSE")
+    assert said(fresh, "who-saw", str(key_of(fresh, "IL")))["unnamed"] == 1
+
+
+def test_no_value_of_a_question_is_in_the_log(fresh: Small) -> None:
+    fresh.invoke("query", "SELECT claim_id AS zebra, 'walrus' AS w FROM silver.claim WHERE claim_id = 'C1' -- ocelot")
+    fresh.invoke("history", "claim", "C1", "--source", "hos-a")
+    text = b"".join(path.read_bytes() for path in (fresh.project / "lake" / "journal").iterdir())
+    for word in (b"zebra", b"walrus", b"ocelot", b'"C1"'):
+        assert word not in text
+    assert {told["action"] for told in said(fresh, "user", getpass.getuser())} == {"query", "history"}
+
+
+def test_a_run_moves_the_log_to_the_lake_and_what_is_changed_there_is_named(fresh: Small) -> None:
+    fresh.invoke("query", "SELECT patient_key FROM silver.patient ORDER BY 1")
+    fresh.run(2)
+    fresh.invoke("query", "SELECT COUNT(*) FROM silver.patient")
+    assert fresh.ask("SELECT action, rows_shown FROM audit.access_log ORDER BY number") == [
+        ("query", None),
+        ("shown", 3),
+    ]
+    found = said(fresh, "verify")
+    assert (found["heads"], found["not_anchored"], found["flaws"], found["anchor"]) == (1, 4, [], False)
+    table = DeltaTable(fresh.project / "lake/audit/access_log")
+    rows = table.to_pyarrow_table().to_pylist()
+    spoilt = [{**row, "rows_shown": 2} if row["action"] == "shown" else row for row in rows]
+    write_deltalake(table, pa.Table.from_pylist(spoilt, pa.schema(table.schema().to_arrow())), mode="overwrite")
+    answer = fresh.invoke("audit", "verify")
+    assert answer.exit_code == 60
+    assert f"record {rows[0]['chain']}/2" in answer.stdout.replace("\n", " ")
+
+
+def test_heads_are_exported_to_the_anchor_which_is_believed(fresh: Small, tmp_path: Path) -> None:
+    anchor = tmp_path / "anchor"
+    anchor.mkdir()
+    with (fresh.project / "lake.yml").open("a") as page:
+        page.write(f"\naccess_log: {{anchor: {anchor}}}\n")
+    fresh.ask("SELECT COUNT(*) FROM silver.claim")
+    fresh.run(2)
+    fresh.ask("SELECT COUNT(*) FROM silver.patient")
+    found = said(fresh, "verify")
+    assert ([path.name for path in anchor.iterdir()], found["flaws"]) == (["access-head-00000001.json"], [])
+    assert (found["events"], found["not_anchored"], found["anchor"]) == (4, 2, True)
+    table = DeltaTable(fresh.project / "lake/audit/access_heads")
+    table.delete()
+    assert fresh.invoke("audit", "verify").exit_code == 60
+    anchor.rename(tmp_path / "elsewhere")
+    anchor.write_text("in the way")
+    did = fresh.run(3)
+    assert [(one.outcome, one.code) for one in did.steps if one.step == "log"] == [("warned", "LAKE-611")]
+
+
+def test_of_a_reader_that_is_killed_no_row_was_shown_that_the_log_does_not_tell_of(fresh: Small) -> None:
+    crossed = " CROSS JOIN ".join(f"silver.patient AS p{n}" for n in range(11))
+    asked = fresh.words("query", "--format", "csv", f"SELECT p0.patient_key FROM {crossed}")
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, env=fresh.around()) as reader:
+        assert reader.stdout
+        shown = reader.stdout.read(1_500_00)
+        reader.send_signal(signal.SIGKILL)
+        shown += reader.stdout.read()
+    rows = shown.count(b"\n") - 1
+    (told,) = said(fresh, "user", getpass.getuser())
+    assert 0 < rows <= told["rows_shown"] < 3**11
+    assert said(fresh, "verify")["flaws"] == []
+
+
+def test_what_is_shown_of_quarantine_is_in_the_log(fresh: Small, tmp_path: Path) -> None:
+    fresh.sql("UPDATE patients SET FirstName = NULL, ModifiedDate = '2024-12-01' WHERE PatientID = 'P1'")
+    fresh.run(2)
+    (row,) = json.loads(fresh.invoke("quarantine", "list", "patient", "--rows", "--json").stdout)["rows"]
+    assert fresh.invoke("quarantine", "show", row["id"], "--json").exit_code == 0
+    assert fresh.invoke("quarantine", "export", "patient", "--out", str(tmp_path / "held.csv")).exit_code == 0
+    told = said(fresh, "user", getpass.getuser())
+    assert [(one["action"], one["tables_read"], one["rows_shown"], one["patients"]) for one in told] == [
+        ("quarantine show", ["quarantine.patient"], 1, 1),
+        ("quarantine export", ["quarantine.patient"], 1, 0),
+    ]
+
+
+# --- the vault -------------------------------------------------------------------------------------------------------
+
+
+def tokens(lake: Small) -> tuple[str, str]:
+    """The name and the record number of the one in Illinois, as silver has them."""
+    with opened(lake.project, lake.environment, writing=False) as held:
+        (row,) = held.engine.ask("SELECT full_name, patient_id FROM silver.patient WHERE address = 'IL'").to_pylist()
+    return row["full_name"], row["patient_id"]
+
+
+def find(lake: Small, token: str, *more: str) -> Result:
+    return lake.invoke("vault", "find", "--token", token, "--purpose", "a refund", *more)
+
+
+def test_a_token_is_traced_back_for_a_purpose_and_the_log_says_for_whom(fresh: Small) -> None:
+    name, number = tokens(fresh)
+    assert json.loads(find(fresh, name, "--json").stdout) == {
+        "source_system": "hos-a", "kind": "name", "original": "Ada Byron",
+    }  # fmt: skip
+    assert find(fresh, number).stdout.splitlines()[0] == "P1"
+    told = said(fresh, "who-saw", str(key_of(fresh, "IL")))["events"]
+    assert [(one["action"], one["purpose"], one["rows_shown"]) for one in told] == [("vault find", "a refund", 1)] * 2
+    assert said(fresh, "who-saw", str(key_of(fresh, "TX")))["events"] == []
+    assert fresh.invoke("vault", "find", "--token", name, "--purpose", " ").exit_code == 2
+
+
+def test_what_was_never_made_or_was_tampered_with_does_not_open(fresh: Small) -> None:
+    name, number = tokens(fresh)
+    assert fresh.command("vault", "find", "--token", "PATIENT-AAAAAAAAAAAA", "--purpose", "x").returncode == 60
+    table = DeltaTable(vault_of(fresh))
+    rows = {row["token"]: row for row in table.to_pyarrow_table().to_pylist()}
+    sealed = rows[name]["sealed"]
+    other = next(token for token in rows if token.startswith("PATIENT-") and token != name)
+    spoilt = {
+        "swapped rows": {name: {"sealed": rows[other]["sealed"]}},
+        "swapped columns": {name: {"kind": "record_number"}},
+        "another source": {name: {"source_system": "hos-b"}},
+        "cut short": {name: {"sealed": sealed[:-1]}},
+        "nearly nothing left": {name: {"sealed": sealed[:5]}},
+        "a bit": {name: {"sealed": bytes([sealed[0] ^ 1]) + sealed[1:]}},
+    }
+    for how, change in spoilt.items():
+        put(table, [{**row, **change.get(token, {})} for token, row in rows.items()])
+        answer = fresh.command("vault", "find", "--token", name, "--purpose", "x", "--json")
+        assert (answer.returncode, answer.stdout, b"LAKE-603" in answer.stderr) == (60, b"", True), how
+        assert b"Byron" not in answer.stderr
+    put(table, list(rows.values()))
+    assert find(fresh, number).stdout.splitlines()[0] == "P1"
+    wrong = fresh.command("vault", "find", "--token", name, "--purpose", "x", CARELAKE_VAULT_KEY="43" * 32)
+    assert (wrong.returncode, wrong.stdout, b"LAKE-601" in wrong.stderr) == (60, b"", True)
+
+
+def vault_of(lake: Small) -> Path:
+    (found,) = [path.parent for path in lake.project.rglob("vault/token/_delta_log")]
+    return found
+
+
+def put(table: DeltaTable, rows: list[dict[str, Any]]) -> None:
+    table.update_incremental()
+    write_deltalake(table, pa.Table.from_pylist(rows, pa.schema(table.schema().to_arrow())), mode="overwrite")

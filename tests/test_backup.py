@@ -100,14 +100,14 @@ def test_secrets_are_in_it_only_if_asked_for_and_then_sealed(small: Small) -> No
     (small.project / "secrets/MAIL_PASSWORD").write_text("hunter2hunter2")
     made = backed_up(small, secrets=True)
     assert (made.secrets, made.missing) == (
-        ("CARELAKE_VAULT_KEY", "MAIL_PASSWORD"),
+        ("CARELAKE_LOG_KEY", "CARELAKE_VAULT_KEY", "MAIL_PASSWORD"),
         ("HOS_A_URL", "HOS_B_URL", "LANDING"),
     )
     stored = b"".join(path.read_bytes() for path in (small.folder / "backups").rglob("*") if path.is_file())
     assert [secret for secret in (KEY, "hunter2hunter2", PASSPHRASE) if secret.encode() in stored] == []
     there, done = restored(small, secrets=True)
     there.changed["CARELAKE_VAULT_KEY"] = ""
-    assert done.secrets == ("CARELAKE_VAULT_KEY", "MAIL_PASSWORD")
+    assert done.secrets == ("CARELAKE_LOG_KEY", "CARELAKE_VAULT_KEY", "MAIL_PASSWORD")
     assert (there.project / "secrets/MAIL_PASSWORD").read_text() == "hunter2hunter2\n"
     assert (there.project / "secrets/CARELAKE_VAULT_KEY").stat().st_mode & 0o77 == 0
     assert verify(there.project, there.environment, NOW).is_whole

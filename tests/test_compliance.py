@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from small_lake import NOW as FIRST
 from small_lake import Small, copied, failed, made
 from test_report import HOSTILE, stands_alone
 
-from carelake import assessment, purges, quarantine, repair
+from carelake import assessment, checkpoint, purges, quarantine, repair
 from carelake.lake import opened
 from carelake.plan import instant
 from carelake.report import compliance_report, compliance_sheet, review, writing
@@ -199,16 +200,49 @@ def test_another_month_has_nothing_of_it_and_one_that_runs_is_provisional(worked
     assert len(december["recorded"]["alerts"]["open"]) == 1  # raised before, and still open
 
 
+def asks(lake: Small, who: str, at: str, rows: int, patients: Sequence[str], to: str = "") -> None:
+    """Let the access log say that `who` asked, and what was shown."""
+    journal = checkpoint.journal_of(lake.project / "lake")
+    said = {"who": who, "purpose": "billing", "through": "command line", "audience": "operations", "recipient": to}
+    asked = {"tables_read": ["silver.patient"], "columns_read": [], "release_id": 1, "parameters": []}
+    number = journal.append({**said, **asked, "action": "query", "logged_at": f"2025-10-{at}+00:00"})
+    shown = {"of_number": number, "rows_shown": rows, "patients": list(patients)}
+    journal.append({**said, **shown, "action": "shown", "logged_at": f"2025-10-{at}+00:00"})
+
+
+def test_who_asked_and_of_how_many_patients_rows_were_shown_is_told(worked, tmp_path):
+    lake = copied(worked, tmp_path)
+    asks(lake, "ann", "03T09:00:00", 2, ["PERSON-A", "PERSON-B"])
+    asks(lake, "ann", "03T10:00:00", 1, ["PERSON-C"])
+    asks(lake, "ann", "04T09:00:00", 1, ["PERSON-A"])
+    asks(lake, "bob", "05T23:30:00", 10, [], "the payer")
+    said = told(lake, Month("2025-10"))["recorded"]["access"]
+    assert (said["questions"], [tuple(one.values()) for one in said["users"]]) == (4, [
+        ("ann", 3, 4, 3, 3, datetime(2025, 10, 4, 9, tzinfo=UTC)),
+        ("bob", 1, 10, 0, 0, datetime(2025, 10, 5, 23, 30, tzinfo=UTC)),
+    ])  # fmt: skip
+    (given,) = said["disclosures"]
+    assert (given["recipient"], given["who"], given["rows_shown"]) == ("the payer", "bob", 10)
+    assert told(lake, Month("2025-09"))["recorded"]["access"]["questions"] == 0
+    with opened(lake.project, lake.environment, writing=True) as whole:
+        assert checkpoint.of(whole, NOW) == 8
+    assert told(lake, Month("2025-10"))["recorded"]["access"] == said
+    for hour in range(20):
+        asks(lake, "ann", f"{hour + 6:02}T09:00:00", 0, [])
+    (odd,) = told(lake, Month("2025-10"))["recorded"]["access"]["unusual"]
+    assert (odd["who"], odd["rows_shown"]) == ("bob", 10)
+
+
 def test_the_page_says_plainly_what_is_not_recorded(worked, tmp_path):
     with opened(worked.project, worked.environment, writing=False) as whole:
         page, _ = writing.compliance(whole, tmp_path, NOVEMBER, NOW)
     text = page.read_text()
     read = stands_alone(text)
     words = " ".join(" ".join(text for _, text in read.words).split())
-    assert "CareLake records neither who read what, nor what was given to others" in words
+    assert "Who read the files of the lake with other tools than CareLake" in words
     assert "Nobody has signed this report." in words
     assert "Whether disks and backups are encrypted" in words
-    assert "too few runs to say" in words
+    assert "Of fewer than 20 nothing is said." in words
 
 
 def test_a_lake_that_was_never_run_has_a_report_too(tmp_path):

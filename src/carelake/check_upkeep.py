@@ -13,7 +13,8 @@ MOST_DAYS = 400  # for as long the entries of a table's log are kept
 
 
 def mistakes_in_upkeep(page: Page) -> Iterator[Mistake]:
-    """`release.keep` is a number of days."""
+    """`release.keep` is a number of days, and the access log says words it may say."""
+    yield from misnamed(page, "access_log", page.part("access_log"), "access log")
     yield from misnamed(page, "release", page.part("release"), "release")
     days = told(page.part("release"), "keep")
     if days and not (days.isdigit() and 1 <= int(days) <= MOST_DAYS):

@@ -26,6 +26,7 @@ NEEDS = {
     "roots": set[str](),
     "release": set[str](),
     "retention": set[str](),
+    "access log": set[str](),
     "kpi": {"value", "unit"},
     "setting": {"about", "default"},
     "reconciliation": {"about", "otherwise"},
@@ -47,10 +48,11 @@ MAY_HAVE = {
     "control": {"rows", "sum"},
     "mart": {"kpi", "recompute_by", "z_order"},
     "column of a mart": {"type"},
-    "lake": {"roots", "engine", "as_of", "rules", "settings", "release", "retention", "tell", "report"},
+    "lake": {"roots", "engine", "as_of", "rules", "settings", "release", "retention", "tell", "report", "access_log"},
     "channel": {"mail", "through", "sender", "webhook", "format", "after"},
     "release": {"keep"},
     "retention": {"bronze", "sources"},
+    "access log": {"anchor"},
     "roots": {"lake", "originals", "restricted"},
     "privacy page": {"columns", "kinds", "sparse_zip3"},
     "setting": {"one_of", "type", "from", "to"},
@@ -74,8 +76,8 @@ CHOICES = {
     "beyond_chance": {"true", "false"},
 }
 MAPPINGS = {
-    "columns", "control", "events", "feeds", "kpi", "left", "release", "retention", "right", "roots", "rules",
-    "settings", "sources", "story", "tell", "types",
+    "access_log", "columns", "control", "events", "feeds", "kpi", "left", "release", "retention", "right", "roots",
+    "rules", "settings", "sources", "story", "tell", "types",
 }  # fmt: skip
 LISTS = {"key", "track", "one_of", "z_order", "show", "mail", "of"}
 

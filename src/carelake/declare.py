@@ -272,7 +272,7 @@ def _place(page: Page) -> Place:
     keep, kept = int(page.part("release").get("keep", Place.keep)), page.part("retention")
     retention = Retention(kept.get("bronze", FOREVER), kept.get("sources", {}))
     engine, as_of, report = (page.says.get(*one) for one in (("engine", "duck"), ("as_of", "today"), ("report", "")))
-    return Place(roots, engine, as_of, keep, retention, report)
+    return Place(roots, engine, as_of, keep, retention, report, page.part("access_log").get("anchor", ""))
 
 
 def _channels(lake: Page) -> Iterator[Channel]:

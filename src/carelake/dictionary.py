@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from . import (
     changes,
+    dictionary_access,
     dictionary_report,
     dictionary_retention,
     epochs,
@@ -258,6 +259,7 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
     ),
     **dictionary_retention.AUDIT,
     **dictionary_report.AUDIT,
+    **dictionary_access.AUDIT,
     "audit.changes": (
         "What changed, column by column, in every silver table that keeps its history. Made of the versions of the"
         " release when it is asked for, and stored nowhere. It tells what silver shows, and nothing that it does not"

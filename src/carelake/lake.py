@@ -11,7 +11,7 @@ from datetime import date, datetime
 from itertools import permutations
 from pathlib import Path
 
-from . import declare, epochs, migrate, reconcile, release, repaired, silver
+from . import checkpoint, declare, epochs, migrate, reconcile, release, repaired, silver
 from .engine import Engine
 from .errors import (
     EngineFailed,
@@ -68,6 +68,10 @@ class Lake:
     def cache(self) -> Path:
         """Where answers of services are kept for a day."""
         return self.bronze.with_name("cache")
+
+    def root(self, layer: str) -> Path:
+        """The folder in which a layer lies."""
+        return root(self.project, self.declared, ZONES[layer])
 
     def connection(self, feed: Feed) -> str:
         """Where a feed is read: a URL or a folder. Raises `SettingMissing`.
@@ -194,6 +198,7 @@ def _create(lake: Lake) -> None:
     reconcile.create(lake.engine)
     epochs.create(lake.engine)
     repaired.create(lake.engine)
+    checkpoint.create(lake.engine)
     lake.engine.create(alert.TABLE, alert.COLUMNS)
     silver.create(lake.engine, lake.declared)
     epochs.begin(lake.engine, lake.declared)  # also those that were just made

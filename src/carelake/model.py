@@ -258,6 +258,7 @@ class Place:
     keep: int = 35  # days that a release stays readable after the next one is out
     retention: Retention = field(default_factory=Retention)
     report: str = ""  # the folder that each run writes its quality report to; none, if it is empty
+    anchor: str = ""  # the folder that heads of the access log are exported to; none, if it is empty
 
 
 @dataclass(frozen=True)

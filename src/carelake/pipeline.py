@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import bronze, epochs, gold, publication, refinery, release, repaired, silver, vault
+from . import bronze, checkpoint, epochs, gold, publication, refinery, release, repaired, silver, vault
 from .errors import LakeError, LoginDenied
 from .foreign import as_ours
 from .lake import Lake, opened, vault_of
@@ -64,6 +64,7 @@ def run(
         did_step(publication.check(lake, did))
         did_step(publication.reconcile(lake, did))
         did_step(publication.publish(lake, did))
+        did_step(_checkpoint(lake, did))
         did_step(_tell(lake, did))
         did_step(_keep(lake, did))
         did_step(_report(lake, did))
@@ -213,6 +214,17 @@ def _tell(lake: Lake, did: Run) -> Iterator[Step]:
                 yield Step("tell", channel, "warned", 0, 0, told.code, str(told), WARNED)
     except LakeError as error:
         yield failed("tell", "audit.alerts", error)
+
+
+def _checkpoint(lake: Lake, did: Run) -> Iterator[Step]:
+    """Move what was logged since the last run to the lake. If it cannot, nothing is lost: the journal keeps it."""
+    try:
+        events = checkpoint.of(lake, did.started)
+    except LakeError as error:
+        yield Step("log", "access_log", "warned", 0, 0, error.code, str(error), WARNED)
+    else:
+        if events:
+            yield Step("log", "access_log", "done", events)
 
 
 def _keep(lake: Lake, did: Run) -> Iterator[Step]:

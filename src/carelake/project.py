@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import declare
 from .errors import ProjectMissing, choose
-from .secret import make_vault_key
+from .secret import make_keys
 
 NOTED = "shipped.json"  # name of a replaced file -> SHA-256 of the shipped one when the project's was first seen
 GITIGNORE = "secrets/\nlake/\noriginals/\nrestricted/\n"
@@ -57,7 +57,7 @@ def make(folder: Path, template: str) -> list[Path]:
         shutil.copyfile(origin / name, folder / name)
     if not (folder / ".gitignore").exists():
         (folder / ".gitignore").write_text(GITIGNORE)
-    make_vault_key(folder)
+    make_keys(folder)
     return [*files, Path(".gitignore"), Path("secrets")]
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from .errors import SettingMissing, SettingUnfit
 
 VAULT_KEY = "CARELAKE_VAULT_KEY"
-VAULT_KEY_SHAPE = re.compile(r"[0-9a-fA-F]{64}")
+LOG_KEY = "CARELAKE_LOG_KEY"
+KEY_SHAPE = re.compile(r"[0-9a-fA-F]{64}")
 PLACE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -50,18 +51,27 @@ class Secrets:
 
     def vault_key(self) -> bytes:
         """The 32 bytes that protect the vault. Raises `SettingMissing` or `SettingUnfit`."""
-        told = self.need(VAULT_KEY)
-        if not VAULT_KEY_SHAPE.fullmatch(told):
-            fix = f"Write it as `carelake init` wrote it into secrets/{VAULT_KEY}, without quotes or blanks."
-            raise SettingUnfit(f"{VAULT_KEY} is not 64 hexadecimal digits.", fix)
+        return self._key(VAULT_KEY)
+
+    def log_key(self) -> bytes:
+        """The 32 bytes behind the names that patients have in the access log: its own, so that who reads the lake needs
+        no key of the vault. A project that has none uses the vault's. Raises `SettingMissing` or `SettingUnfit`.
+        """
+        return self._key(LOG_KEY if self.get(LOG_KEY) or not self.get(VAULT_KEY) else VAULT_KEY)
+
+    def _key(self, name: str) -> bytes:
+        told = self.need(name)
+        if not KEY_SHAPE.fullmatch(told):
+            fix = f"Write it as `carelake init` wrote it into secrets/{name}, without quotes or blanks."
+            raise SettingUnfit(f"{name} is not 64 hexadecimal digits.", fix)
         return bytes.fromhex(told)
 
 
-def make_vault_key(project: Path) -> None:
-    """Put a new random key into `secrets/` of the project, for its owner only; one that is there stays."""
+def make_keys(project: Path) -> None:
+    """Put new random keys into `secrets/` of the project, for its owner only; those that are there stay."""
     folder = project / "secrets"
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / VAULT_KEY
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
+    for path in (folder / VAULT_KEY, folder / LOG_KEY):
+        if not path.exists():
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32) + "\n")

@@ -10,7 +10,7 @@ import hmac
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from .engine import Engine
-from .errors import VaultKeyWrong
+from .errors import LakeError, VaultKeyWrong
 
 TOKENS = {
     "source_system": "TEXT", "kind": "TEXT", "lookup": "TEXT", "token": "TEXT", "sealed": "BLOB", "key_id": "TEXT",
@@ -38,6 +38,26 @@ AT_ONCE = 250_000  # values that pass through Python together, so that its memor
 LENGTH = 12  # base32 signs of a token: 60 bits
 
 
+class TokenUnknown(LakeError):
+    code = "LAKE-602"
+    exit_code = 60
+    why = "The vault finds one person at a time, by a token that it has made."
+
+
+class SealBroken(LakeError):
+    code = "LAKE-603"
+    exit_code = 60
+    why = "A sealed original opens only with its key, and only in the place that it was sealed for."
+
+
+class Original(NamedTuple):
+    """What a token stands for: whose it is, what sort of identifier, and the identifier as its source wrote it."""
+
+    source_system: str
+    kind: str
+    original: str
+
+
 class Vault:
     """Mints what stands for a person. `secret` is 32 bytes from the secret provider.
 
@@ -49,7 +69,7 @@ class Vault:
         self.sealing = AESGCM(_derived(secret, "seal"))
         self.lookup_key = _derived(secret, "lookup")
         self.hash_key = _derived(secret, "row hash")
-        self.key_id = _derived(secret, "key id").hex()[:16]  # tells two keys apart, and tells nothing of either
+        self.key_id = _id_of(secret)
         engine.create("vault.token", TOKENS, plain=["source_system", "kind"])
         engine.create("vault.key_map", KEYS, plain=["entity", "source_system", "key"])
         self._refuse_another_key()
@@ -57,8 +77,7 @@ class Vault:
     def _refuse_another_key(self) -> None:
         made_with = self.engine.ask("SELECT key_id FROM vault.token LIMIT 1")["key_id"].to_pylist()
         if made_with not in ([], [self.key_id]):
-            fix = "Set CARELAKE_VAULT_KEY, or secrets/CARELAKE_VAULT_KEY of the project, to the key it was made with."
-            raise VaultKeyWrong("the key of the vault is not the one that its tokens were made with.", fix)
+            raise _another_key()
 
     def lend_hash_key(self) -> None:
         """Let SELECTs of this run read `hash_key(secret)`, one row."""
@@ -145,6 +164,38 @@ class Vault:
         )
 
 
+def find(engine: Engine, secret: bytes, token: str) -> Original:
+    """What a token stands for.
+
+    Raises `TokenUnknown`, `VaultKeyWrong`, or `SealBroken` if what is stored was swapped, cut short or changed.
+    """
+    engine.lend("asked", pa.table({"token": pa.array([token], pa.string())}))
+    wanted = "source_system, kind, lookup, token, sealed, key_id"
+    rows = engine.ask(f"SELECT {wanted} FROM vault.token WHERE token IN (SELECT token FROM asked)").to_pylist()
+    engine.let_go("asked")
+    if not rows:
+        fix = "Copy it whole, as a query shows it: PATIENT-, RECORD-, PLAN- or ACCOUNT- and twelve signs."
+        raise TokenUnknown("no such token was ever made.", fix)
+    if any(row["key_id"] != _id_of(secret) for row in rows):
+        raise _another_key()
+    sealing, key = AESGCM(_derived(secret, "seal")), _derived(secret, "lookup")
+    opened = [_opened(row, sealing, key) for row in rows]
+    if len(rows) > 1 or opened[0] is None:
+        fix = "Bring vault/token back from the backup: what is stored is not what was sealed."
+        raise SealBroken("the original of this token does not open.", fix)
+    return Original(rows[0]["source_system"], rows[0]["kind"], opened[0].decode())
+
+
+def _another_key() -> VaultKeyWrong:
+    fix = "Set CARELAKE_VAULT_KEY, or secrets/CARELAKE_VAULT_KEY of the project, to the key it was made with."
+    return VaultKeyWrong("the key of the vault is not the one that its tokens were made with.", fix)
+
+
+def _id_of(secret: bytes) -> str:
+    """Tells two keys apart, and tells nothing of either."""
+    return _derived(secret, "key id").hex()[:16]
+
+
 def doubled(engine: Engine, table: str, columns: str) -> int:
     """How many values of `columns` several rows of `table` have."""
     twice = f"SELECT {columns} FROM {table} GROUP BY {columns} HAVING COUNT(*) > 1"
@@ -158,16 +209,18 @@ def unopened(engine: Engine, secret: bytes, most: int) -> tuple[int, int]:
     asked = f"SELECT source_system, kind, lookup, token, sealed FROM vault.token ORDER BY lookup LIMIT {most}"
     rows = engine.ask(asked).to_pylist()
     sealing, key = AESGCM(_derived(secret, "seal")), _derived(secret, "lookup")
-    return len(rows), sum(not _opens(row, sealing, key) for row in rows)
+    return len(rows), sum(_opened(row, sealing, key) is None for row in rows)
 
 
-def _opens(row: Mapping[str, Any], sealing: AESGCM, key: bytes) -> bool:
+def _opened(row: Mapping[str, Any], sealing: AESGCM, key: bytes) -> bytes | None:
+    """What was sealed; None if it does not open, or is not what its token was minted for."""
     place = f"{row['source_system']}\x1f{row['kind']}\x1f"
     try:
         original = sealing.decrypt(row["sealed"][:12], row["sealed"][12:], f"{place}{row['token']}".encode())
-    except InvalidTag:
-        return False
-    return hmac.compare_digest(hmac.new(key, place.encode() + original, "sha256").hexdigest(), str(row["lookup"]))
+    except (InvalidTag, ValueError):
+        return None
+    lookup = hmac.new(key, place.encode() + original, "sha256").hexdigest()
+    return original if hmac.compare_digest(lookup, str(row["lookup"])) else None
 
 
 def _told_apart(pairs: Sequence[tuple[str, str]], taken: set[str]) -> list[str]:

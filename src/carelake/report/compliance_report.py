@@ -2,18 +2,16 @@
 
 `recorded` is what happened in the month and how it ended, told from what has a time: the same whenever it is written,
 so that what was signed can be compared with it. `stands` is what is known of the day of writing only.
-
-Who read what, and what was given to others, goes into `recorded.access` when CareLake keeps a log of it.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
-from .. import epochs, plan, purges, quarantine, release, score, standing
+from .. import asked, epochs, plan, purges, quarantine, release, score, standing
 from .. import ledger as ledgers
 from ..lake import Lake, root
 from ..model import REPAIR
@@ -26,13 +24,13 @@ from .month import LOOKED_BACK, Month, unusual
 RUNS = "audit.run_steps"
 FAILED = "CASE WHEN outcome = 'failed' THEN 1 END"
 NOT_CHECKED = (
-    "Who read what: this version of CareLake keeps no access log, so that no access, usual or unusual, is told here.",
-    "What was given to others: this version makes no extracts and records none; answers of `carelake query` are not"
-    " recorded either.",
+    "Who read the files of the lake with other tools than CareLake: take that from the logs of the machine.",
+    "What becomes of an answer to `carelake query`: CareLake cannot see it. This version makes no extracts.",
     "Whether disks and backups are encrypted: CareLake cannot see it, and does not encrypt bronze.",
     "Whether backups were made, and whether one was ever restored: that is not recorded.",
     "Who may log in to the machine, and who may become the user that CareLake runs as.",
-    "Whether somebody changed the audit tables: they cannot show it. Whoever may write to the root of the lake can.",
+    "Whether somebody changed the audit tables: only the access log can show it. Whoever may write to the root of the"
+    " lake can.",
     "Whether the clock of the machine was right.",
     "Agreements with business associates, training, risk analysis, physical safeguards, breaches that nobody reported.",
 )
@@ -60,7 +58,7 @@ def _recorded(lake: Lake, month: Month) -> dict[str, Any]:
     by_hand = [one for one in reversed(known) if one.kind != "run" and month.has(one.released_at)]
     told = ("id", "kind", "who", "why", "released_at")
     return {
-        "access": {"is_recorded": False},
+        "access": _access(lake, month),
         "runs": _runs(lake, month),
         "by_hand": [{name: getattr(one, name) for name in told} for one in by_hand],
         "repairs": list(_repairs(lake, month)),
@@ -70,6 +68,39 @@ def _recorded(lake: Lake, month: Month) -> dict[str, Any]:
         "failed_loads": list(_failed_loads(lake, month)),
         "alerts": _alerts(lake, month),
         **_quality(lake, month, end.held if end else {}),
+    }
+
+
+def _access(lake: Lake, month: Month) -> dict[str, Any]:
+    """What was asked for in the month, by whom, and of how many patients rows were shown."""
+    known = asked.questions(lake)
+    mine = [one for one in known if month.has(one["logged_at"])]
+    odd = unusual([one["logged_at"] for one in known], month)
+    return {
+        "questions": len(mine),
+        "users": [_user(who, [one for one in mine if one["who"] == who]) for who in sorted({o["who"] for o in mine})],
+        "disclosures": [_asked(one) for one in mine if one["recipient"]],
+        "is_usual_known": odd is not None,
+        "unusual": [_asked(one) for one in mine if one["logged_at"] in (odd or [])],
+    }
+
+
+def _asked(one: asked.Told) -> dict[str, Any]:
+    told = {name: one[name] for name in ("who", "purpose", "recipient", "rows_shown", "logged_at")}
+    return {**told, "tables_read": ", ".join(one["tables_read"])}
+
+
+def _user(who: str, mine: Sequence[asked.Told]) -> dict[str, Any]:
+    days: dict[date, set[str]] = {}
+    for one in mine:
+        days.setdefault(one["logged_at"].date(), set()).update(one["patients"])
+    return {
+        "who": who,
+        "questions": len(mine),
+        "row_count": sum(one["rows_shown"] for one in mine),
+        "patients": len(set().union(*days.values())),
+        "most_in_a_day": max(map(len, days.values())),
+        "last_asked": mine[-1]["logged_at"],
     }
 
 

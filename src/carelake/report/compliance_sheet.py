@@ -11,10 +11,9 @@ FOOTER = (
     "Written by CareLake from its audit tables. No value of a row is on this page. Months and times are UTC. It helps a"
     " review of information system activity (45 CFR 164.308(a)(1)(ii)(D)); it does not replace one."
 )
-NO_LOG = (
-    "CareLake records neither who read what, nor what was given to others: this version has no access log and makes no"
-    " extracts. What happened there this month is not known to it, and this page does not tell it. Until it does, take"
-    " it from the logs of the machine, of the databases, and of the tools that people read with."
+UNNAMED = (
+    "Patients are counted by the names that they have in the access log, where an answer says whose its rows are;"
+    " `carelake audit who-saw` finds them, and `carelake audit verify` says whether the log is as it was written."
 )
 
 
@@ -28,10 +27,12 @@ def sheet(facts: Facts) -> Sheet:
 
 def _short(facts: Facts) -> Section:
     said, stands = facts["recorded"], facts["stands"]
+    access = said["access"]
     alone = sum(one["who"] is None for one in said["alerts"]["open"])
     late = sum(one["overdue"] for one in stands["overdue"])
     told = {
-        "Access and extracts": "not recorded in this version",
+        "Questions that were asked": f"{access['questions']:,}, by {counted(len(access['users']), 'user')}",
+        "Given to somebody outside": f"{len(access['disclosures']):,}",
         "Runs": f"{said['runs']['count']:,}, of which {said['runs']['failed']:,} failed",
         "At unusual hours": f"{len(said['runs']['unusual']):,}"
         if said["runs"]["is_usual_known"]
@@ -79,17 +80,30 @@ def _differing(facts: Facts) -> Iterator[Words]:
 
 
 def _access(facts: Facts) -> Section:
-    return section("Access and extracts", "" if facts["recorded"]["access"]["is_recorded"] else NO_LOG)
+    said = facts["recorded"]["access"]
+    users = {
+        "who": "who", "questions": "questions", "row_count": "rows shown", "patients": "patients",
+        "most_in_a_day": "most in a day", "last_asked": "last",
+    }  # fmt: skip
+    given = {
+        "recipient": "to", "who": "by", "purpose": "what for", "tables_read": "of", "rows_shown": "rows",
+        "logged_at": "when",
+    }  # fmt: skip
+    none = "" if said["questions"] else "Nobody asked anything through CareLake this month."
+    return section(
+        "Access and extracts",
+        none or UNNAMED,
+        grid("Who asked, and what was shown", users, said["users"]),
+        grid("What was given to somebody outside", given, said["disclosures"]),
+    )
 
 
 def _patterns(facts: Facts) -> Section:
     """What deserves a question, of what is recorded."""
     said = facts["recorded"]
     usual = (
-        "A run is at an unusual hour if fewer than one in twenty of the runs of the last 90 days began within an hour"
-        " of that time of day."
-        if said["runs"]["is_usual_known"]
-        else "Too few runs are known (20 in 90 days) to say which hours are unusual."
+        "A run or a question is at an unusual hour if fewer than one in twenty of those of the last 90 days came"
+        " within an hour of that time of day. Of fewer than 20 nothing is said."
     )
     by_hand = {"id": "release", "kind": "what", "who": "who", "released_at": "when", "why": "why"}
     repairs = {
@@ -102,7 +116,9 @@ def _patterns(facts: Facts) -> Section:
         "why": "why",
     }
     anew = {"table_name": "table", "how": "how", "release": "release", "who": "who", "begun_at": "when", "why": "why"}
+    asked = {"who": "who", "logged_at": "when", "tables_read": "of", "rows_shown": "rows", "purpose": "what for"}
     found = (
+        grid("Questions at unusual hours", asked, said["access"]["unusual"]),
         grid("Runs at unusual hours", {"run_id": "run", "began": "began"}, said["runs"]["unusual"]),
         grid("Releases rolled back or resumed", by_hand, said["by_hand"]),
         grid("Rows that were held back, and were repaired, accepted or replayed", repairs, said["repairs"]),

@@ -1,16 +1,17 @@
-"""A month, and what can be told of its runs without asking anything else. Pure. Months are UTC."""
+"""A month, and what can be told of its moments without asking anything else. Pure. Months are UTC."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 SHAPE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 LOOKED_BACK = timedelta(days=90)  # for what is usual
-NEAR = timedelta(hours=1)
-ENOUGH, SELDOM = 20, 0.05  # runs, and the share of them near a time of day below which it is unusual
+NEAR, DAY = timedelta(hours=1), timedelta(days=1)
+ENOUGH, SELDOM = 20, 0.05  # moments, and the share of them near a time of day below which it is unusual
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,19 @@ def before(now: datetime) -> Month:
     return Month(f"{now.astimezone(UTC).replace(day=1) - timedelta(days=1):%Y-%m}")
 
 
-def unusual(runs: Sequence[datetime], month: Month) -> list[datetime] | None:
-    """Those of the month that began at a time of day near which few runs begin; None if too few are known to say so."""
-    known = [began for began in runs if month.until - LOOKED_BACK <= began < month.until]
+def unusual(moments: Sequence[datetime], month: Month) -> list[datetime] | None:
+    """Those of the month that are at a time of day near which few are; None if too few are known to say so."""
+    known = [one for one in moments if month.until - LOOKED_BACK <= one < month.until]
     if len(known) < ENOUGH:
         return None
-    return [began for began in known if month.has(began) and _share(began, known) < SELDOM]
+    clock = sorted(_of_day(one) + days * DAY for one in known for days in (-1, 0, 1))
+    return [one for one in known if month.has(one) and _near(_of_day(one), clock) < SELDOM * len(known)]
 
 
-def _share(began: datetime, runs: Sequence[datetime]) -> float:
-    return sum(_apart(began, other) <= NEAR for other in runs) / len(runs)
+def _of_day(moment: datetime) -> timedelta:
+    return moment - moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _apart(one: datetime, other: datetime) -> timedelta:
-    """How far two moments are apart on the face of a clock."""
-    apart = (one - other) % timedelta(days=1)
-    return min(apart, timedelta(days=1) - apart)
+def _near(time: timedelta, clock: Sequence[timedelta]) -> int:
+    """How many of `clock`, which is sorted, are near a time of day."""
+    return bisect_right(clock, time + NEAR) - bisect_left(clock, time - NEAR)

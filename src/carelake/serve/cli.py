@@ -19,6 +19,7 @@ from ..errors import LakeFull
 from ..foreign import as_ours, is_no_space
 from . import (
     cli_alerts,
+    cli_audit,
     cli_backup,
     cli_epochs,
     cli_history,
@@ -29,6 +30,7 @@ from . import (
     cli_reconcile,
     cli_report,
     cli_upkeep,
+    cli_vault,
 )
 from .options import DAY, AsOf, Json, State, now
 
@@ -49,6 +51,8 @@ app.add_typer(cli_purge.app)
 app.add_typer(cli_hold.app, name="hold")
 app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_report.app)
+app.add_typer(cli_audit.app, name="audit")
+app.add_typer(cli_vault.app, name="vault")
 app.add_typer(cli_backup.app, name="backup")
 
 
@@ -167,16 +171,18 @@ def query(
     question: Annotated[str, typer.Argument(help="One SELECT over bronze, silver, gold and audit.")] = "",
     form: Annotated[Format, typer.Option("--format", help="How to write the answer.")] = Format.table,
     list_tables: Annotated[bool, typer.Option("--tables", help="List what can be asked, and stop.")] = False,
+    purpose: Annotated[str, typer.Option(help="What for; the access log keeps it.")] = "",
 ) -> None:
     """Ask one SELECT of the latest release."""
     from . import door, show
+    from .asker import Asker
 
     if list_tables or not question:
         for name in door.tables(State.project):
             typer.echo(name)
         return
     try:
-        with door.ask(State.project, question) as batches:
+        with door.ask(State.project, question, asker=Asker.here(State.project, purpose)) as batches:
             show.answer(batches, form)
         sys.stdout.flush()
     except BrokenPipeError:  # `carelake query … | head` has seen enough

@@ -20,6 +20,7 @@ from .options import Json, State, now
 if TYPE_CHECKING:
     from ..lake import Lake
     from ..repair import Act, Correction, Done
+    from .asker import Log, Read
 
 app = typer.Typer(help="Rows that are held back: what they are, and what becomes of them.", no_args_is_help=True)
 
@@ -35,6 +36,18 @@ def _lake(*, writing: bool) -> Iterator[Lake]:
 
     with opened(State.project, os.environ, writing=writing) as lake:
         yield lake
+
+
+def _log(lake: Lake) -> Log:
+    from .asker import Asker, Log
+
+    return Log(lake.root("audit"), Asker.here(State.project))
+
+
+def _read(action: str, table: str, *said: str) -> Read:
+    from .asker import Read
+
+    return Read(f"quarantine {action}", (f"quarantine.{table}",), (f"quarantine.{table}.*",), None, said)
 
 
 def _act(how: str, why: str | None, *, dry_run: bool) -> Act:
@@ -87,7 +100,8 @@ def show_(
     from . import show_quarantine
 
     with _lake(writing=False) as lake:
-        told = quarantine.row(lake, row)
+        told, log = quarantine.row(lake, row), _log(lake)
+        log.rows(log.asked(_read("show", told.table, row)), [told.shows])
     if as_json:
         typer.echo(json.dumps(asdict(told), default=str))
     else:
@@ -165,5 +179,8 @@ def export(
     from .. import quarantine
 
     with _lake(writing=False) as lake:
+        log = _log(lake)
+        number = log.asked(_read("export", quarantine.known(lake, table).name))
         count = quarantine.export(lake, table, out)
+        log.shown_of(number, count)
     typer.echo(json.dumps({"rows": count}) if as_json else f"{count:,} rows written to {out}.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,52 +31,63 @@ from ..foreign import is_no_space
 from ..lake import ZONES, root
 from ..model import REPAIR, Declarations, Feed, Table
 from ..repaired import RESOLVED
+from . import question as questions
+from .asker import Asker, Log, Read
 
 MEMORY = "2GB"  # of one question; what needs more spills, encrypted, to a folder of its own
-LAYERS = ("bronze", "silver", "gold", "audit", "quarantine", "reference")
 SHOWN_AS_STORED = ("gold", "quarantine", "reference")  # of silver, only the views: row hashes are never shown
 CHANGES = "audit.changes"  # made of the histories when it is asked for, and stored nowhere
 MEND = "Run `carelake run`, which makes anew what can be made of bronze; bring the rest back from the backup."
-ONE_SELECT = ("this is not one SELECT.", "Ask one question at a time; nothing can be changed here.")
-# How DuckDB calls what a question is made of. What is not listed is refused: from 2.0 on, a WITH may hold a COPY.
-QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE"}
-SOURCES = {"BASE_TABLE", "SUBQUERY", "JOIN", "PIVOT", "EXPRESSION_LIST", "EMPTY"}
 
 
 @contextmanager
-def ask(project: Path, question: str, *, as_it_stands: bool = False) -> Iterator[pa.RecordBatchReader]:
+def ask(
+    project: Path, question: str, *, as_it_stands: bool = False, asker: Asker | None = None
+) -> Iterator[pa.RecordBatchReader]:
     """The answer to `question`, one SELECT, as batches: of the latest release, or of the tables as they stand now, for
-    an operator who looks for what holds a release.
+    an operator who looks for what holds a release. Who asked, and what was shown, is in the access log before it is.
 
     Raises `QuestionRefused` for what is not one SELECT over released tables, `QuestionFailed` if the engine stops, also
-    between two batches, and `LakeFull`.
+    between two batches, `LakeFull`, and `JournalUnwritable`.
     """
     declared = declare.read(project)
-    named = _tables(question)
+    asked = questions.parsed(question)
+    named = questions.tables(asked)
     shown = _Shown(project, declared, as_it_stands)
     views = {name: shown.select(name) for name in named}
     with _opened(views, shown.files) as db:
+        columns, literals = tuple(questions.columns(asked, db, named)), questions.literals(question)
+        log = Log(root(project, declared, "lake"), asker or Asker.here(project))
+        number = log.asked(Read("query", named, columns, shown.release, literals))
         try:
             answer = db.sql(question).to_arrow_reader(10_000)
         except duckdb.Error as error:
             raise _explained(error, db, named) from None
-        yield pa.RecordBatchReader.from_batches(answer.schema, _batches(answer))
+        yield pa.RecordBatchReader.from_batches(answer.schema, log.shown(number, _batches(answer)))
 
 
 @contextmanager
-def telling(project: Path, table: Table) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
-    """What answers CareLake's own SELECTs over the versions of `table` as they are released: see story.py.
+def telling(
+    project: Path, table: Table, named: Sequence[str] = (), asker: Asker | None = None
+) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
+    """What answers CareLake's own SELECTs over the versions of `table` as they are released: see story.py. The access
+    log says that it was asked for the story of the row that is `named`.
 
     Raises `QuestionRefused` if it is in no release yet, and as `ask` does.
     """
-    shown = _Shown(project, declare.read(project))
+    declared = declare.read(project)
+    shown = _Shown(project, declared)
     with _opened(shown.told(table), shown.files) as db:
+        log = Log(root(project, declared, "lake"), asker or Asker.here(project))
+        about = f"silver.{table.name}_history"
+        number = log.asked(Read("history", (about,), (f"{about}.*",), shown.release, tuple(named)))
 
         def tell(select: str) -> list[dict[str, Any]]:
             try:
                 rows: list[dict[str, Any]] = db.sql(select).to_arrow_table().to_pylist()
             except duckdb.Error as error:
                 raise _stopped(error) from None
+            log.rows(number, rows)
             return rows
 
         yield tell
@@ -99,73 +110,6 @@ def tables(project: Path) -> list[str]:
     """Every table a question may name, as far as there is a release."""
     declared = declare.read(project)
     return _Shown(project, declared).names()
-
-
-def _tables(question: str) -> list[str]:
-    """The tables a question names, as DuckDB itself reads it: another parser would see other ones."""
-    try:
-        with duckdb.connect() as db:
-            told = json.loads(db.execute("SELECT json_serialize_sql(?)", [question]).fetchall()[0][0])
-        if told["error"] and told["error_type"] == "parser":
-            raise QuestionRefused("this is not SQL that can be understood.", "Check its spelling; quote texts with '.")
-        if told["error"] or len(told["statements"]) != 1:
-            raise QuestionRefused(*ONE_SELECT)
-        return sorted(set(_named(told["statements"][0]["node"], frozenset())))
-    except (duckdb.Error, UnicodeError, RecursionError):
-        raise QuestionRefused("this cannot be read as SQL.", "Ask something shorter, in UTF-8.") from None
-
-
-def _named(node: Any, ctes: frozenset[bytes]) -> Iterator[str]:
-    """The tables that a part of a question reads. `ctes` are the names that a WITH around it gave, and that are none.
-
-    Raises `QuestionRefused` for what changes something, and for what is no table of a layer.
-    """
-    if isinstance(node, list):
-        for each in node:
-            yield from _named(each, ctes)
-    if not isinstance(node, dict):
-        return
-    _refuse_others(node)
-    for cte in node.get("cte_map", {}).get("map", []):
-        itself = {_folded(cte["key"])}  # which only a recursive one may read: else the name is a table's
-        recursive = cte["value"]["query_node"]["type"] == "RECURSIVE_CTE_NODE"
-        yield from _named(cte["value"], ctes | itself if recursive else ctes)
-        ctes |= itself
-    if node.get("type") == "BASE_TABLE":
-        yield from _in_layer(node["qualified_name"]["path"], ctes)
-    for part in (value for key, value in node.items() if key != "cte_map"):
-        yield from _named(part, ctes)
-
-
-def _in_layer(path: list[str], ctes: frozenset[bytes]) -> Iterator[str]:
-    if len(path) == 1 and _folded(path[0]) in ctes:
-        return
-    if len(path) != 2 or path[0].lower() not in LAYERS:
-        raise _no_table(".".join(path))
-    yield ".".join(path).lower()
-
-
-def _refuse_others(node: dict[str, Any]) -> None:
-    """Only queries, and behind FROM only tables, joins, subqueries and values; of table functions just `unnest`."""
-    kind = node.get("type")
-    if isinstance(kind, str) and kind.endswith("_NODE") and kind not in QUERIES:
-        raise QuestionRefused(*ONE_SELECT)
-    for place in ("from_table", "left", "right", "source"):
-        there = node.get(place)
-        if isinstance(there, dict) and "class" not in there and there["type"] not in {*QUERIES, *SOURCES}:
-            function = there.get("function", {}).get("function_name", there["type"].partition("_")[0])
-            if function != "unnest":
-                raise _no_table(function)
-
-
-def _no_table(name: str) -> QuestionRefused:
-    fix = f"Name them as layer.table, of {', '.join(LAYERS)}."
-    return QuestionRefused(f"'{name[:60]}' is not a table that can be read.", fix)
-
-
-def _folded(name: str) -> bytes:
-    """As DuckDB compares names: of ASCII, upper and lower case are alike."""
-    return name.encode().lower()
 
 
 def _lock(db: duckdb.DuckDBPyConnection, files: list[str], spill: str) -> None:
@@ -233,6 +177,7 @@ class _Shown:
         latest = self._standing() if self.as_it_stands else self._latest()
         self.released: Mapping[str, int] = json.loads(latest["tables"]) if latest else {}
         self.loads = latest["loads"] if latest else 0
+        self.release = latest.get("id") if latest else None
         self.held_loads: Mapping[str, int] = json.loads(latest.get("held_loads") or "{}") if latest else {}
         feeds = (*self.declared.feeds, *self._repairs())
         self.bronze = {feed.relation: feed for feed in feeds}
@@ -352,7 +297,8 @@ class _Shown:
 
     def _standing(self) -> dict[str, Any]:
         """The same of every table as it stands now, and of all loads."""
-        folders = (path for layer in LAYERS if layer in ZONES for path in (self._root(layer) / layer).glob("*"))
+        layers = (layer for layer in questions.LAYERS if layer in ZONES)
+        folders = (path for layer in layers for path in (self._root(layer) / layer).glob("*"))
         stored = [f"{path.parent.name}.{path.name}" for path in folders if path.is_dir() and exists(path)]
         tables = {name: self._delta(name, None).version() for name in sorted(stored)}
         return {"tables": json.dumps(tables), "loads": sys.maxsize}

@@ -77,7 +77,7 @@ def read(project: Path, table: str, named: str, source: str = "") -> History:
     """
     declared = declare.read(project)
     about = _table(declared, table)
-    with door.telling(project, about) as tell:
+    with door.telling(project, about, [named, source]) as tell:
         key = _of_source(about, tell, named, source) if source else _number(named)
         keys = _linked(about, tell, key)
         moments = tuple(_moments(about, declared, tell, keys))

@@ -81,7 +81,7 @@ def restore(
         os.replace(project / "lake.yml.undone", project / "lake.yml")
         (project / UNDER_WAY).unlink()
     size = sum(kept.size for kept in manifest.files.values())
-    return Restored(manifest.id, len(manifest.files), size, manifest.release, tuple(told))
+    return Restored(manifest.id, len(manifest.files), size, manifest.release, tuple(sorted(told)))
 
 
 def _places(project: Path, place: Place) -> dict[str, Path]:

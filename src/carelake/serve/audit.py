@@ -1,0 +1,47 @@
+"""The access log, asked: by patient, by user, and for what went to somebody outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from .. import asked
+from ..asked import Told
+from ..lake import opened
+from .asker import Asker
+
+
+def questions(project: Path, environment: Mapping[str, str]) -> list[Told]:
+    """Everything that was asked for: see asked.py."""
+    with opened(project, environment, writing=False) as lake:
+        return asked.questions(lake)
+
+
+def who_saw(project: Path, environment: Mapping[str, str], patient: int) -> Told:
+    """`events`: what was asked for of which rows of the patient were shown. `unnamed`: how many other questions showed
+    rows of tables about patients, and did not name them: they may have been among those.
+    """
+    token = Asker.here(project, environment=environment).patient(patient)
+    every = questions(project, environment)
+    named = [_without(one) for one in every if token in one["patients"]]
+    unnamed = sum(bool(one["rows_shown"]) and not one["patients"] and asked.is_of_patients(one) for one in every)
+    return {"patient": token, "events": named, "unnamed": unnamed}
+
+
+def _without(told: Told) -> Told:
+    """Not the other patients that were shown beside."""
+    return {name: value for name, value in told.items() if name != "patients"} | {"patients": len(told["patients"])}
+
+
+def by(project: Path, environment: Mapping[str, str], name: str) -> list[Told]:
+    """What one user asked for."""
+    return _counted(one for one in questions(project, environment) if one["who"] == name)
+
+
+def disclosures(project: Path, environment: Mapping[str, str]) -> list[Told]:
+    """What was given to a recipient outside."""
+    return _counted(one for one in questions(project, environment) if one["recipient"])
+
+
+def _counted(told: Iterable[Told]) -> list[Told]:
+    return [_without(one) for one in told]

@@ -1,0 +1,46 @@
+"""What a person sees of the access log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from ..access import Found
+from .show import console
+
+NO_ANCHOR = (
+    "No anchor is set: who can write the lake could sign anew what was changed. Let `access_log: {anchor: FOLDER}`"
+    " in lake.yml name a folder that the lake's user can add to, and cannot change."
+)
+
+
+def found(told: Found, anchor: Path | None) -> None:
+    """Whether the log is as it was written, and up to where that is sure."""
+    out = console()
+    for flaw in told.flaws:
+        out.print(f"[red]{escape(flaw)}[/]")
+    said = f"{told.events:,} events under {told.heads:,} heads"
+    out.print(f"{said}: {f'{len(told.flaws):,} flaws.' if told.flaws else 'as they were written.'}")
+    where = "anchored" if anchor else "signed"
+    out.print(f"{told.not_anchored:,} of them are not {where} yet: a change of those need not show.")
+    if anchor is None:
+        out.print(f"[dim]{NO_ANCHOR}[/]")
+
+
+def events(told: Sequence[dict[str, Any]]) -> None:
+    """What was asked for, a line each."""
+    table = Table("when", "who", "what", "of", "purpose", "rows", "patients")
+    for one in told:
+        of, to = ", ".join(one["tables_read"]), f" to {one['recipient']}" if one["recipient"] else ""
+        shown = (f"{one['logged_at']:%Y-%m-%d %H:%M:%S}", one["who"], one["action"] + to, of, one["purpose"])
+        table.add_row(*map(escape, shown), f"{one['rows_shown']:,}", f"{one['patients']:,}")
+    console().print(table if told else "Nothing.")
+
+
+def unnamed(many: int) -> None:
+    if many:
+        console().print(f"{many:,} more questions showed rows of patients without naming them: a count, most often.")
