@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from carelake import declare, pipeline, project
 from carelake.lake import opened
 from carelake.serve import cli, door
+from carelake.serve.asker import Asker
 from carelake.step import Run, Step
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -122,7 +123,8 @@ class Small:
         return pipeline.run(self.project, self.environment, NOW + timedelta(days=day), **how)
 
     def ask(self, question: str) -> list[tuple[Any, ...]]:
-        with door.ask(self.project, question) as batches:
+        asker = Asker.here(self.project, environment=self.environment)
+        with door.ask(self.project, question, asker=asker) as batches:
             return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
 
     def one(self, question: str) -> Any:

@@ -12,7 +12,7 @@ def own(lake: Small, select: str, said: str) -> None:
     """A mart of one column, `n`, of which the page says `said`."""
     shelf = lake.project / "gold/own"
     shelf.mkdir(parents=True, exist_ok=True)
-    page = f"---\nabout: It.\ncolumns:\n  n: {{kind: not_personal, about: It{said}}}\n---\n"
+    page = f"---\nabout: It.\ncolumns:\n  n: {{kind: event_date, about: It{said}}}\n---\n"
     (shelf / "mine.md").write_text(page)
     (shelf / "mine.sql").write_text(f"SELECT {select} AS n FROM silver.transaction -- the end")
 

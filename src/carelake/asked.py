@@ -37,9 +37,9 @@ def together(events: Iterable[Event]) -> list[Told]:
 
 
 def _whole(told: Told, shown: list[Told]) -> Told:
-    patients = sorted({patient for one in shown for patient in one["patients"]})
+    people = sorted({patient for one in shown for patient in one["patients"]})
     at = datetime.fromisoformat(told["logged_at"])
-    return {**told, "logged_at": at, "rows_shown": sum(one["rows_shown"] for one in shown), "patients": patients}
+    return {**told, "logged_at": at, "rows_shown": sum(one["rows_shown"] for one in shown), "people": people}
 
 
 def is_of_patients(told: Told) -> bool:

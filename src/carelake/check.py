@@ -17,9 +17,9 @@ from .check_sql import at, not_portable, refused_in_expression, refused_in_selec
 from .check_upkeep import mistakes_in_retention, mistakes_in_upkeep
 from .check_words import SOURCE, misnamed, unfit, unknown
 from .errors import Mistake, choose
+from .model import VIEWS
 from .page import Page, listed, part, told
 
-VIEWS = ("", "_history", "_all")  # of a silver table
 READS = {"table": "connection", "files": "landing", "service": "connection"}  # what a feed reads, and where it says so
 
 
@@ -257,6 +257,7 @@ def mistakes_in_lake(
     """lake.yml says words it may say; its rules are of tables that exist, and what it keeps is of sources that do."""
     yield from misnamed(page, page.stem, page.says, "lake")
     yield from misnamed(page, "roots", page.part("roots"), "roots")
+    yield from misnamed(page, "encrypted_by", page.part("encrypted_by"), "roots")
     yield from _no_day(page)
     yield from mistakes_in_upkeep(page)
     yield from mistakes_in_retention(page, sources)

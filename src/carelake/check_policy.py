@@ -25,6 +25,15 @@ def mistakes_in_policy(page: Page) -> Iterator[Mistake]:
         yield page.mistake("LAKE-110", "", "it has no `columns: [stored, ...]`", why, fix)
         return
     yield from _in_rows(page, page.part("kinds"), columns)
+    yield from _unreasoned(page)
+
+
+def _unreasoned(page: Page) -> Iterator[Mistake]:
+    """A column of a mart may show more than its kind says for a reason only."""
+    for name, because in page.part("lowered").items():
+        if not isinstance(because, str) or not because.strip():
+            why = "Whoever signs the page has to know why it may."
+            yield page.mistake("LAKE-110", name, f"'{name}' has no reason", why, "Write one: `gold.mart.column: why`.")
 
 
 def _in_rows(page: Page, kinds: Mapping[str, Any], columns: Sequence[str]) -> Iterator[Mistake]:
@@ -69,10 +78,16 @@ def mistakes_in_merged(project: Page, shipped: Page) -> Iterator[Mistake]:
     kinds = project.part("kinds")
     yield from unfit(project, kinds)
     yield from _in_rows(project, kinds, columns)
+    yield from _unreasoned(project)
     for kind, row in kinds.items():
         before = shipped.part("kinds").get(kind, row)
         if isinstance(row, list) and len(row) == len(before) and all(isinstance(cell, str) for cell in row):
             yield from _loosened(project, kind, row, before)
+    for name in project.part("lowered"):
+        if name not in shipped.part("lowered"):
+            why = "The privacy officer signs what shows more."
+            fix = "Give the column the kind of what reaches it, or leave it out."
+            yield project.mistake("LAKE-114", name, f"'{name}' would show more than its kind says", why, fix)
     yield from _narrowed(project, shipped)
 
 

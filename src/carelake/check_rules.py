@@ -10,10 +10,10 @@ from . import plan, quality, sql
 from .check_sql import at, not_portable, refused_in_rule
 from .check_words import CHOICES, misnamed, unknown
 from .errors import Mistake
+from .model import VIEWS
 from .page import Page, Text, part, told
 
 SEVERITY = {"otherwise", "tolerated", "sources"}  # all that a project may change of a rule that is there
-VIEWS = ("", "_history", "_all")  # of a silver table
 
 
 def mistakes_in_rules(

@@ -48,13 +48,16 @@ MAY_HAVE = {
     "control": {"rows", "sum"},
     "mart": {"kpi", "recompute_by", "z_order"},
     "column of a mart": {"type"},
-    "lake": {"roots", "engine", "as_of", "rules", "settings", "release", "retention", "tell", "report", "access_log"},
+    "lake": {
+        "roots", "encrypted_by", "engine", "as_of", "rules", "settings", "release", "retention", "tell", "report",
+        "access_log",
+    },
     "channel": {"mail", "through", "sender", "webhook", "format", "after"},
     "release": {"keep"},
     "retention": {"bronze", "sources"},
     "access log": {"anchor"},
     "roots": {"lake", "originals", "restricted"},
-    "privacy page": {"columns", "kinds", "sparse_zip3"},
+    "privacy page": {"columns", "kinds", "lowered", "sparse_zip3"},
     "setting": {"one_of", "type", "from", "to"},
     "reconciliation": {"left", "right", "compares", "right_is", "tolerated", "beyond_chance", "behind", "fix"},
 }  # fmt: skip

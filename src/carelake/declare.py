@@ -18,6 +18,7 @@ from typing import Any
 
 from . import (
     check,
+    check_leaks,
     check_names,
     check_policy,
     check_reconciliations,
@@ -30,6 +31,7 @@ from . import (
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import (
     FOREVER,
+    VIEWS,
     Channel,
     Declarations,
     Feed,
@@ -96,7 +98,7 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
         name: declare_table.table(page.plain(), part(lake.part("rules"), name)) for name, page in pages.tables.items()
     }
     feeds = chain.from_iterable(_feeds(page.plain()) for page in pages.sources)
-    return Declarations(
+    declared = Declarations(
         place=_place(lake),
         policy=_policy(_merged(pages.policy, pages.project_policy).plain()),
         tables=tables,
@@ -107,6 +109,9 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
         reconciliations=dict(_reconciliations(pages)),
         channels=tuple(_channels(lake)),
     )
+    if leaking := list(check_leaks.mistakes_in_marts(declared, pages.marts, pages.project_policy)):
+        raise DeclarationsRefused(leaking)
+    return declared
 
 
 def read_pages(project: Path) -> Pages:
@@ -207,7 +212,7 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
 
 def _names(pages: Pages) -> set[str]:
     """Everything that a mart may read."""
-    silver = {f"silver.{name}{view}" for name in pages.tables for view in check.VIEWS}
+    silver = {f"silver.{name}{view}" for name in pages.tables for view in VIEWS}
     gold = {f"gold.{page.stem}" for page, _ in pages.marts}
     return {*silver, *gold, "reference.setting", *(f"reference.{name}" for name in pages.references)}
 
@@ -258,8 +263,8 @@ def _readable(pages: Iterable[Page]) -> Iterator[Page]:
 
 
 def _merged(policy: Page, project: Page) -> Page:
-    kinds = {**policy.part("kinds"), **project.part("kinds")}
-    return Page(project.path if project.says else policy.path, {**policy.says, **project.says, "kinds": kinds})
+    both = {name: {**policy.part(name), **project.part(name)} for name in ("kinds", "lowered")}
+    return Page(project.path if project.says else policy.path, {**policy.says, **project.says, **both})
 
 
 def place(path: Path) -> Place:
@@ -272,7 +277,16 @@ def _place(page: Page) -> Place:
     keep, kept = int(page.part("release").get("keep", Place.keep)), page.part("retention")
     retention = Retention(kept.get("bronze", FOREVER), kept.get("sources", {}))
     engine, as_of, report = (page.says.get(*one) for one in (("engine", "duck"), ("as_of", "today"), ("report", "")))
-    return Place(roots, engine, as_of, keep, retention, report, page.part("access_log").get("anchor", ""))
+    return Place(
+        roots,
+        engine,
+        as_of,
+        keep,
+        retention,
+        report,
+        page.part("access_log").get("anchor", ""),
+        page.part("encrypted_by"),
+    )
 
 
 def _channels(lake: Page) -> Iterator[Channel]:
@@ -298,6 +312,7 @@ def _policy(page: Page) -> Policy:
             for place, audience in enumerate(audiences)
         },
         sparse_zip3=tuple(page.says["sparse_zip3"]),
+        lowered=page.part("lowered"),
     )
 
 

@@ -11,6 +11,7 @@ from . import (
     dictionary_retention,
     epochs,
     lake,
+    leaks,
     ledger,
     made,
     plan,
@@ -21,6 +22,7 @@ from . import (
     repaired,
     silver,
 )
+from .lineage import Flows
 from .model import Column, Declarations, Mart, Policy, Table
 from .tell import alert
 from .upkeep import needs
@@ -344,17 +346,21 @@ def _gold(declared: Declarations, built: Mapping[str, Mapping[str, str]]) -> Ite
     for shelf in sorted({mart.shelf for mart in declared.marts.values()}):
         for mart in declared.marts.values():
             if mart.shelf == shelf:
-                yield from _mart(mart, built[mart.name])
+                yield from _mart(mart, built[mart.name], leaks.flows(declared, mart))
 
 
-def _mart(mart: Mart, types: Mapping[str, str]) -> Iterator[str]:
+def _mart(mart: Mart, types: Mapping[str, str], made_of: Mapping[str, Flows]) -> Iterator[str]:
     yield f"### gold.{mart.name}\n\n{mart.about}\n"
     kpi = f" A KPI: its figure is `{mart.kpi}`, in {mart.unit}." if mart.kpi else ""
     yield f"[Its page](../declarations/gold/{mart.shelf}/{mart.name}.md) has reasons and worked examples.{kpi}\n"
     yield from _grid(
-        ("column", "type", "kind", "meaning"),
-        [(f"`{c.name}`", _spelled(types[c.name]), c.kind, c.about) for c in mart.columns],
+        ("column", "type", "kind", "meaning", "made of"),
+        [(f"`{c.name}`", _spelled(types[c.name]), c.kind, c.about, _leaves(made_of[c.name])) for c in mart.columns],
     )
+
+
+def _leaves(flows: Flows) -> str:
+    return ", ".join(sorted({reach.leaf for reach in flows}))
 
 
 def _spelled(kind: str) -> str:

@@ -178,6 +178,9 @@ class Mart:
     z_order: tuple[str, ...] = ()  # the columns that `optimize` lays its rows along
 
 
+VIEWS = ("", "_history", "_all")  # of a silver table, behind its name
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell of the privacy page: a treatment, and the zone it is computed from if not silver."""
@@ -191,6 +194,9 @@ class Policy:
     stored: Mapping[str, str]  # kind of fact -> what silver holds of it
     seen: Mapping[str, Mapping[str, Cell]]  # audience -> kind of fact -> what it sees
     sparse_zip3: tuple[str, ...]
+    lowered: Mapping[str, str] = field(
+        default_factory=dict
+    )  # gold.mart.column -> why it may show more than its kind says
 
 
 @dataclass(frozen=True)
@@ -259,6 +265,7 @@ class Place:
     retention: Retention = field(default_factory=Retention)
     report: str = ""  # the folder that each run writes its quality report to; none, if it is empty
     anchor: str = ""  # the folder that heads of the access log are exported to; none, if it is empty
+    encrypted_by: Mapping[str, str] = field(default_factory=dict)  # root -> what encrypts it at rest, as somebody says
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .model import Cell, Column, Policy
 
 # States, territories, freely associated states and military posts: USPS Publication 28, appendix B. Any two letters
@@ -77,3 +79,21 @@ def made_as(column: Column, policy: Policy) -> str:
 def stored(column: Column, policy: Policy, value: str) -> str:
     """The SQL of what silver stores of `value`, an SQL expression."""
     return STORED_AS[policy.stored[column.kind]].format(value=value)
+
+
+def hides_as_much(policy: Policy, kind: str, other: str) -> bool:
+    """Whether every audience sees of `kind` at most what it sees of `other`, both as silver stores them."""
+    return all(_at_most(_shown(policy, cells, kind), _shown(policy, cells, other)) for cells in policy.seen.values())
+
+
+def _shown(policy: Policy, cells: Mapping[str, Cell], kind: str) -> tuple[int, str]:
+    """How much a cell shows of what is stored: 0 nothing, 1 a pseudonym, 3 a part, which one, or 4 all of it."""
+    treatment = cells[kind].treatment
+    if treatment in {"keep", policy.stored[kind]}:
+        return 4, ""
+    return REVEALS.get(treatment, 3), treatment if treatment not in REVEALS else ""
+
+
+def _at_most(mine: tuple[int, str], theirs: tuple[int, str]) -> bool:
+    """Two parts of a value cannot be compared, unless they are the same."""
+    return mine == theirs or mine[0] < theirs[0]

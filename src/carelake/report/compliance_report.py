@@ -72,7 +72,7 @@ def _recorded(lake: Lake, month: Month) -> dict[str, Any]:
 
 
 def _access(lake: Lake, month: Month) -> dict[str, Any]:
-    """What was asked for in the month, by whom, and of how many patients rows were shown."""
+    """What was asked for in the month, by whom, and of how many people rows were shown."""
     known = asked.questions(lake)
     mine = [one for one in known if month.has(one["logged_at"])]
     odd = unusual([one["logged_at"] for one in known], month)
@@ -93,12 +93,12 @@ def _asked(one: asked.Told) -> dict[str, Any]:
 def _user(who: str, mine: Sequence[asked.Told]) -> dict[str, Any]:
     days: dict[date, set[str]] = {}
     for one in mine:
-        days.setdefault(one["logged_at"].date(), set()).update(one["patients"])
+        days.setdefault(one["logged_at"].date(), set()).update(one["people"])
     return {
         "who": who,
         "questions": len(mine),
         "row_count": sum(one["rows_shown"] for one in mine),
-        "patients": len(set().union(*days.values())),
+        "people": len(set().union(*days.values())),
         "most_in_a_day": max(map(len, days.values())),
         "last_asked": mine[-1]["logged_at"],
     }

@@ -12,7 +12,7 @@ FOOTER = (
     " review of information system activity (45 CFR 164.308(a)(1)(ii)(D)); it does not replace one."
 )
 UNNAMED = (
-    "Patients are counted by the names that they have in the access log, where an answer says whose its rows are;"
+    "People are counted by the names that they have in the access log, where an answer says whose its rows are;"
     " `carelake audit who-saw` finds them, and `carelake audit verify` says whether the log is as it was written."
 )
 
@@ -82,7 +82,7 @@ def _differing(facts: Facts) -> Iterator[Words]:
 def _access(facts: Facts) -> Section:
     said = facts["recorded"]["access"]
     users = {
-        "who": "who", "questions": "questions", "row_count": "rows shown", "patients": "patients",
+        "who": "who", "questions": "questions", "row_count": "rows shown", "people": "people",
         "most_in_a_day": "most in a day", "last_asked": "last",
     }  # fmt: skip
     given = {

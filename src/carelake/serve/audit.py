@@ -23,14 +23,14 @@ def who_saw(project: Path, environment: Mapping[str, str], patient: int) -> Told
     """
     token = Asker.here(project, environment=environment).patient(patient)
     every = questions(project, environment)
-    named = [_without(one) for one in every if token in one["patients"]]
-    unnamed = sum(bool(one["rows_shown"]) and not one["patients"] and asked.is_of_patients(one) for one in every)
+    named = [_without(one) for one in every if token in one["people"]]
+    unnamed = sum(bool(one["rows_shown"]) and not one["people"] and asked.is_of_patients(one) for one in every)
     return {"patient": token, "events": named, "unnamed": unnamed}
 
 
 def _without(told: Told) -> Told:
     """Not the other patients that were shown beside."""
-    return {name: value for name, value in told.items() if name != "patients"} | {"patients": len(told["patients"])}
+    return {name: value for name, value in told.items() if name != "people"} | {"patients": len(told["people"])}
 
 
 def by(project: Path, environment: Mapping[str, str], name: str) -> list[Told]:

@@ -24,6 +24,7 @@ from . import (
     cli_epochs,
     cli_history,
     cli_hold,
+    cli_privacy,
     cli_purge,
     cli_quality,
     cli_quarantine,
@@ -49,6 +50,7 @@ app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_upkeep.app)
 app.add_typer(cli_purge.app)
 app.add_typer(cli_hold.app, name="hold")
+app.add_typer(cli_privacy.app)
 app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_report.app)
 app.add_typer(cli_audit.app, name="audit")

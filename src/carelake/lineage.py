@@ -1,0 +1,325 @@
+"""Which columns reach a column of a SELECT: by value, or by what decides which value it is. Pure.
+
+What reaches a column carries its kind with it. It is harmless only where nothing of the value can be told any more:
+
+- in a COUNT, and in a difference of two dates in days, of which neither is told by the other; of the date in its year;
+- in a comparison, which tells one thing of two, as long as an expression makes one of each column. Several of them, as
+  in a CASE with many branches, tell the value bit by bit: the kind stays;
+- in a SUM of amounts, which cases and filters decide about; and in a place within a group.
+
+A filter that holds a column to what is written in it tells that value of every row that comes out. A join tells of the
+columns of the other side what it is joined by, unless they are guarded by a kind that hides as much. A column that
+cannot be named, or SQL that is not known here, fails: nobody could say what is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+
+import sqlglot
+from sqlglot import exp
+
+from .sql import HOME
+
+VALUE, COMPARED, FILTERED, JOINED, ORDERED = "value", "compared", "filtered", "joined", "ordered"
+FLAG, COUNTED, RANKED, PRESENT, DURATION, YEAR = "flag", "counted", "ranked", "present", "duration", "year"
+HARMLESS = {FLAG, COUNTED, RANKED, PRESENT, DURATION, YEAR}  # ways in which no kind reaches a column
+COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+TESTS = (*COMPARISONS, exp.Between, exp.In, exp.RegexpLike)
+LOGIC = (exp.And, exp.Or, exp.Not)
+WRAPS = (exp.Paren, exp.Alias, exp.Cast)
+CONSTANTS = (exp.Literal, exp.Null, exp.Boolean, exp.Placeholder, exp.DataType, exp.Var, exp.Identifier)
+THROUGH = (  # what comes out of them can tell what went in
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.DPipe, exp.Paren, exp.Alias, exp.Cast, exp.TryCast,
+    exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Replace, exp.Trim, exp.Left, exp.Right, exp.Round,
+    exp.Floor, exp.RegexpExtract, exp.Length, exp.Month, exp.Day, exp.StrToTime, exp.Anonymous, exp.Max, exp.Min,
+    exp.Lag, exp.Lead, exp.Distinct, exp.ArrayAgg, exp.GroupConcat, exp.AnyValue, exp.First, exp.Last, exp.FirstValue,
+    exp.LastValue, exp.Concat, exp.Lower, exp.Upper, exp.Substring, exp.Tuple, exp.Struct, *LOGIC,
+)  # fmt: skip
+PLACES = (exp.RowNumber, exp.Rank)
+
+
+class Untraceable(Exception):
+    """What a column is made of cannot be told. `column` is the one that comes out; empty if it is all of them."""
+
+    column = ""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """One column that reaches another: which, of which kind, how, and over which columns."""
+
+    leaf: str
+    kind: str
+    how: str
+    test: str = ""  # of a flag, the comparison that made it
+    path: tuple[str, ...] = field(default=(), compare=False)
+
+    def __str__(self) -> str:
+        return " -> ".join((self.leaf, *self.path))
+
+
+Flows = frozenset[Reach]
+Relation = Mapping[str, Flows]  # column -> what reaches it
+Columns = Sequence[tuple[str, Flows]]  # the same in their order, whether or not they have names
+Covers = Callable[[str, str], bool]  # whether a kind hides at least what another one hides
+NOTHING: Flows = frozenset()
+
+
+def leaves(table: str, kinds: Mapping[str, str]) -> dict[str, Flows]:
+    """A stored table as a relation: each column reaches itself."""
+    return {name: frozenset({Reach(f"{table}.{name}", kind, VALUE)}) for name, kind in kinds.items()}
+
+
+def trace(select: str, known: Mapping[str, Relation], covers: Covers) -> dict[str, Flows]:
+    """Column of a SELECT over `known` relations -> all that reaches it. Raises `Untraceable`."""
+    return dict(_query(sqlglot.parse_one(select, dialect=HOME), known, covers))
+
+
+def _query(node: exp.Expr, known: Mapping[str, Relation], covers: Covers) -> Columns:
+    if isinstance(node, exp.Subquery | exp.Paren):
+        return _query(node.this, known, covers)
+    if not isinstance(node, exp.Select | exp.SetOperation):
+        raise Untraceable(f"{_name(node)} is not a SELECT that can be followed")
+    for cte in node.ctes:
+        known = {**known, cte.alias.lower(): _passed(_query(cte.this, known, covers), cte.args["alias"])}
+    if isinstance(node, exp.Select):
+        return list(_Select(node, known, covers).columns())
+    left, right = (_query(side, known, covers) for side in (node.left, node.right))
+    if len(left) != len(right):
+        raise Untraceable("the sides of a UNION have not as many columns")
+    return [(name, mine | other) for (name, mine), (_, other) in zip(left, right, strict=True)]
+
+
+def _passed(made: Columns, alias: exp.TableAlias) -> Relation:
+    """The columns of a CTE or subquery, as those who read it see them."""
+    names = [one.name.lower() for one in alias.columns] or [name for name, _ in made]
+    if len(names) != len(made):
+        raise Untraceable(f"'{alias.name}' does not name each of its columns")
+    return {
+        name: frozenset(replace(one, path=(*one.path, f"{alias.name}.{name}")) for one in flows)
+        for name, (_, flows) in zip(names, made, strict=True)
+    }
+
+
+class _Select:
+    """One SELECT: its relations by alias, and what decides about its rows."""
+
+    def __init__(self, node: exp.Select, known: Mapping[str, Relation], covers: Covers) -> None:
+        self.node, self.known, self.covers = node, known, covers
+        self.relations: dict[str, Relation] = {}
+        self.joined: dict[str, Flows] = {}
+        self.decides: Flows = NOTHING
+        joins = node.args.get("joins") or []
+        for source in [*filter(None, [node.args.get("from_")]), *joins]:
+            self._add(source.this)
+        for condition in (*(join.args.get("on") for join in joins), *self._filters()):
+            if condition is not None:
+                self._decided_by(condition)
+        if node.args.get("limit") or (node.args.get("distinct") and node.args["distinct"].args.get("on")):
+            ordered = (one.this for one in (node.args.get("order") or exp.Order()).expressions)
+            self.decides |= _through(ORDERED, _union(map(self.of, ordered)))
+
+    def _add(self, source: exp.Expr) -> None:
+        if isinstance(source, exp.Table) and source.name:
+            name = ".".join(part.name for part in source.parts).lower()
+            if name not in self.known:
+                raise Untraceable(f"{name} is not known")
+            self.relations[source.alias_or_name.lower()] = self.known[name]
+        elif isinstance(source, exp.Subquery) and source.alias:
+            made = _query(source.this, self.known, self.covers)
+            self.relations[source.alias.lower()] = _passed(made, source.args["alias"])
+        else:
+            raise Untraceable(f"what is read by {_name(source)} cannot be named")
+
+    def _filters(self) -> Iterator[exp.Expr]:
+        for place in ("where", "having", "qualify"):
+            if condition := self.node.args.get(place):
+                yield condition.this
+
+    def columns(self) -> Iterator[tuple[str, Flows]]:
+        """What reaches each column that comes out."""
+        for column in self.node.expressions:
+            name = column.alias_or_name.lower()
+            try:
+                flows = finished(column, self.of(column))
+            except Untraceable as error:
+                error.column = error.column or name
+                raise
+            yield name, flows if _is_measure(column) else flows | self.decides
+
+    # --- expressions -------------------------------------------------------------------------------------------------
+
+    def of(self, node: exp.Expr) -> Flows:
+        """All that reaches what an expression comes to."""
+        if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
+            raise Untraceable("a * names no column")
+        if isinstance(node, CONSTANTS):
+            return NOTHING
+        if isinstance(node, exp.Column):
+            return self._column(node)
+        if isinstance(node, exp.Subquery):
+            return _union(flows for _, flows in _query(node.this, self.known, self.covers))
+        if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
+            return _through(PRESENT, self.of(node.this))  # whether there is a value tells nothing of it
+        if isinstance(node, (*TESTS, exp.Is)):
+            return self._test(node)
+        if isinstance(node, exp.Case | exp.If):
+            return self._case(node)
+        if isinstance(node, exp.Window):
+            return self._window(node)
+        if isinstance(node, exp.Count):
+            counted = NOTHING if isinstance(node.this, exp.Star) else self._below(node)
+            return _through(COUNTED, finished(node, counted), but=(COMPARED,))
+        if isinstance(node, exp.Sum | exp.Avg):
+            return _through(COUNTED, finished(node.this, self.of(node.this)), but=(VALUE, COMPARED, JOINED))
+        if isinstance(node, exp.Year):
+            return _of_dates(YEAR, self._below(node))
+        if isinstance(node, exp.DateDiff):
+            return self._difference(node)
+        if isinstance(node, THROUGH):
+            return self._below(node)
+        raise Untraceable(f"what {_name(node)} does to a column is not known")
+
+    def _below(self, node: exp.Expr) -> Flows:
+        return _union(self.of(part) for part in node.iter_expressions())
+
+    def _column(self, node: exp.Column) -> Flows:
+        name, alias = node.name.lower(), node.table.lower()
+        found = [one for one in ([alias] if alias else self.relations) if name in self.relations.get(one, {})]
+        if len(found) != 1:
+            raise Untraceable(f"'{node.sql(HOME)}' is not a column that can be told")
+        return self.relations[found[0]][name] | self.joined.get(found[0], NOTHING)
+
+    def _test(self, node: exp.Expr) -> Flows:
+        """A flag of what is compared: it tells one thing of two."""
+        told = node.sql(HOME)
+        return frozenset(
+            replace(one, how=FLAG, test=told) if one.how == VALUE else one
+            for part in node.iter_expressions()
+            if not isinstance(part, exp.Query)
+            for one in self.of(part)
+        )
+
+    def _case(self, node: exp.Expr) -> Flows:
+        operand = node.this if isinstance(node, exp.Case) else None
+        branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]
+        tests = (exp.EQ(this=operand.copy(), expression=one.this.copy()) if operand else one.this for one in branches)
+        values = [*(one.args["true"] for one in branches), node.args.get("default") or node.args.get("false")]
+        return _union(map(self.of, [*tests, *filter(None, values)]))
+
+    def _window(self, node: exp.Window) -> Flows:
+        if not isinstance(node.this, PLACES):
+            return self.of(node.this)
+        by = node.args["order"].expressions if node.args.get("order") else []
+        ordered = _union(self.of(one.this) for one in by)
+        if node.args.get("partition_by"):
+            return _through(RANKED, ordered)  # a place within a group
+        return _through(ORDERED, ordered)
+
+    def _difference(self, node: exp.DateDiff) -> Flows:
+        """How far two dates are apart tells neither; how far one is from a day that is known tells it."""
+        sides = [finished(side, self.of(side)) for side in (node.this, node.expression)]
+        if all(any(one.how == VALUE for one in side) for side in sides):
+            return _of_dates(DURATION, _union(sides))
+        return _union(sides)
+
+    # --- what decides about rows -------------------------------------------------------------------------------------
+
+    def _decided_by(self, node: exp.Expr) -> None:
+        """Take in what a condition tells of the rows that it lets through."""
+        if isinstance(node, exp.Is):
+            return
+        if isinstance(node, exp.In) and node.args.get("query"):
+            self._member(node)
+        elif isinstance(node, TESTS):
+            self._compared(node)
+        elif isinstance(node, exp.Column):
+            self.decides |= _through(FILTERED, self.of(node))
+        elif isinstance(node, LOGIC + WRAPS + (exp.Coalesce, exp.Case, exp.If)):
+            for part in node.iter_expressions():
+                if not isinstance(part, CONSTANTS):
+                    self._decided_by(part)
+        else:
+            self.decides |= _through(FILTERED, self.of(node))
+
+    def _compared(self, node: exp.Expr) -> None:
+        sides = [side for side in node.iter_expressions() if side.find(exp.Column)]
+        if len(sides) < 2:
+            if node.find(exp.Literal) and not isinstance(node, exp.NEQ):
+                self.decides |= _through(FILTERED, _union(map(self.of, sides)))
+            return
+        flows = [self.of(side) for side in sides]
+        for side in sides:
+            others = _union(flow for other, flow in zip(sides, flows, strict=True) if other is not side)
+            self._joins(side, others)
+
+    def _joins(self, side: exp.Expr, others: Flows) -> None:
+        """What a side is compared with is told by the relations of that side, unless its own kind hides as much."""
+        guards = {one.kind for one in self.of(side) if one.how not in HARMLESS}
+        told = [one for one in others if not any(self.covers(guard, one.kind) for guard in guards)]
+        for alias in {self._alias(column) for column in side.find_all(exp.Column)}:
+            self.joined[alias] = self.joined.get(alias, NOTHING) | _through(JOINED, frozenset(told))
+
+    def _alias(self, column: exp.Column) -> str:
+        if column.table:
+            return column.table.lower()
+        return next(alias for alias, held in self.relations.items() if column.name.lower() in held)
+
+    def _member(self, node: exp.In) -> None:
+        made = _union(flows for _, flows in _query(node.args["query"], self.known, self.covers))
+        self._joins(node.this, made)
+        self.decides |= _through(FILTERED, frozenset(one for one in made if one.how != VALUE))
+
+
+def finished(node: exp.Expr, flows: Flows) -> Flows:
+    """What reaches a whole expression: one of two outcomes is a flag; more comparisons of a column tell it."""
+    if _has_two_outcomes(node):
+        return frozenset(replace(one, test=node.sql(HOME)) if one.how == FLAG else one for one in flows)
+    tests: dict[str, set[str]] = {}
+    for one in flows:
+        if one.how == FLAG:
+            tests.setdefault(one.leaf, set()).add(one.test)
+    return frozenset(
+        replace(one, how=COMPARED, test="") if one.how == FLAG and len(tests[one.leaf]) > 1 else one for one in flows
+    )
+
+
+def _has_two_outcomes(node: exp.Expr) -> bool:
+    while isinstance(node, WRAPS):
+        node = node.this
+    if isinstance(node, exp.Coalesce):
+        return _has_two_outcomes(node.this) and all(isinstance(one, CONSTANTS) for one in node.expressions)
+    if isinstance(node, exp.Case):
+        values = [*(one.args["true"] for one in node.args["ifs"]), node.args.get("default") or exp.Null()]
+        return all(isinstance(one, CONSTANTS) for one in values) and len({one.sql(HOME) for one in values}) <= 2
+    return isinstance(node, (*TESTS, *LOGIC, exp.Is))
+
+
+def _is_measure(node: exp.Expr) -> bool:
+    """Whether it only counts or adds up: which rows were let through shows in nobody's row."""
+    if not any(node.find_all(exp.Count, exp.Sum, exp.Avg)):
+        return False
+    bare = (one for one in node.find_all(exp.Column) if not one.find_ancestor(exp.Count, exp.Sum, exp.Avg))
+    return not any(bare) and not any(node.find_all(exp.Max, exp.Min, exp.Window))
+
+
+def _through(how: str, flows: Flows, but: Collection[str] = ()) -> Flows:
+    """The same reaching in another way; what is harmless stays so, and so does what reaches in the ways `but`."""
+    stays = {*HARMLESS, *but} - ({FLAG} if how == COUNTED else set())  # flags of many rows are added up
+    return frozenset(one if one.how in stays else replace(one, how=how, test="") for one in flows)
+
+
+def _of_dates(how: str, flows: Flows) -> Flows:
+    """The same, of which dates that were read by value reach in another way."""
+    return frozenset(replace(one, how=how) if (one.how, one.kind) == (VALUE, "event_date") else one for one in flows)
+
+
+def _union(flows: Iterable[Flows]) -> Flows:
+    return reduce(frozenset.union, flows, NOTHING)
+
+
+def _name(node: exp.Expr) -> str:
+    return node.sql_name() if isinstance(node, exp.Func) else type(node).__name__.upper()
