@@ -45,8 +45,24 @@ def mistakes_in_table(
         yield from _unkind(page, name, column, kinds)
         yield from _misreferred(page, name, column, kinds, tables)
     yield from _unstored(page, [*key, *filter(None, named[1:])], kinds)
+    yield from _inexact(page, kinds)
     yield from check_rules.mistakes_in_rules(page, page.part("rules"), page, tables, references)
     yield from check_rules.no_share(page, told(page.says, "sla") or "1")
+
+
+def _inexact(page: Page, kinds: Mapping[str, Any]) -> Iterator[Mistake]:
+    """A view of the restricted zone shows columns that are stored there, and are the table's."""
+    views, columns = page.part("exact"), page.part("columns")
+    yield from unfit(page, views)
+    for view in views:
+        for word in listed(views, view):
+            kind = told(part(columns, word), "kind")
+            if word not in columns:
+                yield from unknown(page, word, "column", columns)
+            elif (kinds.get(kind) or [""])[0] != "restrict":
+                found = f"'{word}' of '{view}' is not in the restricted zone"
+                why = "The view would have nothing to show of it, or what silver shows already."
+                yield page.mistake("LAKE-152", word, found, why, "Name columns that privacy.yml says to `restrict`.")
 
 
 def _keys(columns: Mapping[str, Any]) -> Iterator[str]:

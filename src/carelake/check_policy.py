@@ -72,9 +72,10 @@ def mistakes_in_merged(project: Page, shipped: Page) -> Iterator[Mistake]:
         why = "Cells would stand under the wrong audience."
         yield project.mistake("LAKE-110", "", "its columns are not those of the shipped page", why, "Keep their order.")
         return
-    if not isinstance(project.says.get("kinds", {}), Mapping):
-        why, fix = "Nothing of it would hold.", "Write one `kind: [stored, ...]` a line below it, indented."
-        yield project.mistake("LAKE-110", "kinds", "'kinds' is not a list of `kind: [...]`", why, fix)
+    for word, line in (("kinds", "kind: [stored, ...]"), ("lowered", "gold.mart.column: why")):
+        if not isinstance(project.says.get(word, {}), Mapping):
+            why, fix = "Nothing of it would hold.", f"Write one `{line}` a line below it, indented."
+            yield project.mistake("LAKE-110", word, f"'{word}' is not a list of `{line}`", why, fix)
     kinds = project.part("kinds")
     yield from unfit(project, kinds)
     yield from _in_rows(project, kinds, columns)

@@ -34,7 +34,7 @@ NEEDS = {
     "privacy page": set[str](),
 }
 MAY_HAVE = {
-    "table": {"rules", "track", "tie_breaker", "z_order", "sla", "story"},
+    "table": {"rules", "track", "tie_breaker", "z_order", "sla", "exact", "story"},
     "story": {"follows"},
     "event": {"show"},
     "column": {"required", "optional", "one_of", "refers_to", "about"},
@@ -79,8 +79,8 @@ CHOICES = {
     "beyond_chance": {"true", "false"},
 }
 MAPPINGS = {
-    "access_log", "columns", "control", "events", "feeds", "kpi", "left", "release", "retention", "right", "roots",
-    "rules", "settings", "sources", "story", "tell", "types",
+    "access_log", "columns", "control", "encrypted_by", "events", "exact", "feeds", "kpi", "left", "release",
+    "retention", "right", "roots", "rules", "settings", "sources", "story", "tell", "types",
 }  # fmt: skip
 LISTS = {"key", "track", "one_of", "z_order", "show", "mail", "of"}
 

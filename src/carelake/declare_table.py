@@ -26,6 +26,7 @@ def table(page: Page, project: Mapping[str, Any]) -> Table:
         sla=Decimal(says.get("sla", Table.sla)),
         tie_breaker=says.get("tie_breaker"),
         z_order=tuple(says.get("z_order", ())),
+        exact={name: tuple(columns) for name, columns in says.get("exact", {}).items()},
         story=_story(says["story"]) if "story" in says else None,
     )
     rules = _rules({rule.name: rule for rule in (*quality.implied(plain), *quality.met(plain))}, says, project)

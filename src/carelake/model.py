@@ -113,6 +113,7 @@ class Table:
     sla: Decimal = Decimal("0.995")  # the share of rows that should be trusted, at least
     tie_breaker: str | None = None  # of two differing rows of one key and time in one load, the greater wins
     z_order: tuple[str, ...] = ()  # the columns that `optimize` lays its rows along
+    exact: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # view of the restricted zone -> its columns
     story: Story | None = None
 
     @property

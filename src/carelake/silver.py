@@ -66,6 +66,10 @@ def define(engine: Engine, declared: Declarations) -> None:
             waiting = plan.widened(held, engine.columns(held), plan.quarantine_columns(table, declared.policy))
             for name, select in timeline.seen(table, declared.policy, versions, waiting).items():
                 engine.define(f"silver.{name}", select)
+            exact = f"restricted.{table.name}_history"
+            kept = plan.widened(exact, engine.columns(exact), plan.restricted_columns(table, declared.policy))
+            for name, columns in table.exact.items():
+                engine.define(f"restricted.{name}", timeline.exact(table, columns, versions, kept))
 
 
 def refine(at: Refinery, table: Table, feeds: Sequence[Feed]) -> Refined:

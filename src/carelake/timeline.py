@@ -6,6 +6,7 @@ interval changes is appended again with a higher revision, which stands for the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from .model import Policy, Table
@@ -54,6 +55,18 @@ def settled(table: Table, policy: Policy, stored: str) -> str:
     """The versions that stand, each as if it had been written once."""
     columns = [f"CAST(0 AS BIGINT) AS {n}" if n == REVISION else n for n in stored_columns(table, policy)]
     return select(columns, f"(\n{standing(table, policy, stored)}\n) AS standing")
+
+
+def exact(table: Table, columns: Iterable[str], versions: str, held: str) -> str:
+    """What `held`, of the restricted zone, says in `columns` of each current row of `versions`. Of rows that one load
+    brought for one key and time, and that differ in it, nobody can say which is right: it is NULL then.
+    """
+    by = ", ".join(identity(table))
+    same = " AND ".join(f"held.{name} = version.{name}" for name in identity(table))
+    told = (f"CASE WHEN MIN({name}) = MAX({name}) THEN MIN({name}) END AS {name}" for name in columns)
+    one_each = f"(SELECT {', '.join([by, *told])} FROM {held} AS every GROUP BY {by}) AS held"
+    shown = [f"version.{table.own_key}", *(f"held.{name}" for name in columns)]
+    return select(shown, f"{versions} AS version", f"INNER JOIN {one_each} ON {same}", "WHERE version.is_current")
 
 
 def passed_over(table: Table, stored: str) -> str:
