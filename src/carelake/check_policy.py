@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import privacy
@@ -11,6 +11,8 @@ from .check_words import MAY_HAVE, unfit, unknown
 from .errors import Mistake, choose
 from .page import Page, Text, listed
 
+SIGNS = "The privacy officer signs what shows more."
+LET_SIGN = "let the privacy officer sign the page: `carelake privacy sign`"
 PART = privacy.reveals("year")  # how much shows whoever shows a part: two such parts cannot be compared
 
 
@@ -64,7 +66,7 @@ def _in_cell(page: Page, words: str, found: str, held: str) -> Iterator[Mistake]
 
 
 def mistakes_in_merged(project: Page, shipped: Page) -> Iterator[Mistake]:
-    """A project's page may add kinds and show less of the shipped ones. Showing more needs a signature."""
+    """A project's page says words that it may say, in the shape of the shipped one. See `showing_more`, too."""
     for word in project.says:
         yield from unknown(project, word, "word", MAY_HAVE["privacy page"])
     columns = listed(shipped.says, "columns")
@@ -80,36 +82,38 @@ def mistakes_in_merged(project: Page, shipped: Page) -> Iterator[Mistake]:
     yield from unfit(project, kinds)
     yield from _in_rows(project, kinds, columns)
     yield from _unreasoned(project)
-    for kind, row in kinds.items():
+    yield from _unknown_areas(project)
+
+
+def showing_more(project: Page, shipped: Page) -> Iterator[Mistake]:
+    """What of a project's page shows more than the shipped one, and takes a signature."""
+    for kind, row in project.part("kinds").items():
         before = shipped.part("kinds").get(kind, row)
         if isinstance(row, list) and len(row) == len(before) and all(isinstance(cell, str) for cell in row):
-            yield from _loosened(project, kind, row, before)
+            yield from _loosened(project, kind, zip(listed(shipped.says, "columns"), row, before, strict=False))
     for name in project.part("lowered"):
         if name not in shipped.part("lowered"):
-            why = "The privacy officer signs what shows more."
-            fix = "Give the column the kind of what reaches it, or leave it out."
-            yield project.mistake("LAKE-114", name, f"'{name}' would show more than its kind says", why, fix)
-    yield from _narrowed(project, shipped)
+            found, fix = f"'{name}' would show more than its kind says", "Give the column the kind of what reaches it"
+            yield project.mistake("LAKE-114", name, found, SIGNS, f"{fix}, or {LET_SIGN}.")
+    areas = listed(project.says, "sparse_zip3")
+    if areas and (missing := [area for area in listed(shipped.says, "sparse_zip3") if area not in areas]):
+        found = f"'sparse_zip3' leaves out {', '.join(missing)}, which the shipped page hides"
+        yield project.mistake("LAKE-114", areas[0], found, SIGNS, f"Keep them, and add your own, or {LET_SIGN}.")
 
 
-def _loosened(page: Page, kind: str, row: list[str], before: list[str]) -> Iterator[Mistake]:
-    for words, was in zip(row, before, strict=True):
+def _loosened(page: Page, kind: str, cells: Iterable[tuple[str, str, str]]) -> Iterator[Mistake]:
+    for column, words, was in cells:
         more = privacy.reveals(words) - privacy.reveals(was)
         another = privacy.read_cell(words).treatment != privacy.read_cell(was).treatment
         if more > 0 or (more == 0 and another and privacy.reveals(was) == PART):
-            why = f"The shipped page says '{was}', and the privacy officer signs what shows more."
-            yield page.mistake("LAKE-114", words, f"'{words}' shows more of '{kind}'", why, f"Write '{was}', or less.")
+            found = f"'{words}' in '{column}' shows more of '{kind}' than '{was}', as the shipped page says"
+            yield page.mistake("LAKE-114", words, found, SIGNS, f"Write '{was}', or less, or {LET_SIGN}.")
 
 
-def _narrowed(project: Page, shipped: Page) -> Iterator[Mistake]:
-    """A project may know more areas of few people than are shipped, and not fewer."""
+def _unknown_areas(project: Page) -> Iterator[Mistake]:
     areas = listed(project.says, "sparse_zip3")
     if "sparse_zip3" not in project.says:
         return
     if odd := [area for area in areas if not re.fullmatch(r"\d{3}", area)] or ([] if areas else [Text("sparse_zip3")]):
         why, fix = "An area that is not recognised is shown.", "Write `sparse_zip3: [036, 059, ...]`."
         yield project.mistake("LAKE-110", odd[0], "'sparse_zip3' is not a list of three digits each", why, fix)
-    elif missing := [area for area in listed(shipped.says, "sparse_zip3") if area not in areas]:
-        found = f"'sparse_zip3' leaves out {', '.join(missing)}"
-        why = "The shipped page hides them, and the privacy officer signs what shows more."
-        yield project.mistake("LAKE-114", areas[0], found, why, "Keep them, and add your own.")

@@ -49,8 +49,8 @@ MAY_HAVE = {
     "mart": {"kpi", "recompute_by", "z_order"},
     "column of a mart": {"type"},
     "lake": {
-        "roots", "encrypted_by", "engine", "as_of", "rules", "settings", "release", "retention", "tell", "report",
-        "access_log",
+        "roots", "encrypted_by", "env", "privacy_officer", "engine", "as_of", "rules", "settings", "release",
+        "retention", "tell", "report", "access_log",
     },
     "channel": {"mail", "through", "sender", "webhook", "format", "after"},
     "release": {"keep"},
@@ -69,6 +69,7 @@ CHOICES = {
     "load": {"full", "watermark", "append"},
     "contract": {"evolve", "freeze", "quarantine"},
     "engine": {"duck", "spark"},
+    "env": {"prod", "dev"},
     "active": {"true", "false"},
     "archive": {"true", "false"},
     "optional": {"true", "false"},

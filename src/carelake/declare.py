@@ -25,8 +25,10 @@ from . import (
     check_settings,
     check_story,
     check_tell,
+    declare_policy,
     declare_table,
     load_config,
+    signing,
 )
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import (
@@ -37,7 +39,6 @@ from .model import (
     Feed,
     Mart,
     Place,
-    Policy,
     Reconciliation,
     Reference,
     Retention,
@@ -46,7 +47,6 @@ from .model import (
     Table,
 )
 from .page import Page, listed, part, read_page, read_select, told
-from .privacy import read_cell
 
 READERS: Mapping[str, Any] = {"table": "sql", "files": "files", "service": "reference"}
 RECONCILIATIONS = "reconciliations.yml"
@@ -81,7 +81,8 @@ def read(project: Path) -> Declarations:
 
     Raises `ProjectMissing`, or `DeclarationsRefused` with every mistake there is.
     """
-    own = (project / name for name in ("lake.yml", "privacy.yml", "settings.yml", RECONCILIATIONS, load_config.NAME))
+    names = ("lake.yml", "privacy.yml", signing.NAME, "settings.yml", RECONCILIATIONS, load_config.NAME)
+    own = (project / name for name in names)
     files = [*own, *overlaid(project).values()]
     stats = [(path, path.stat()) for path in files if path.is_file()]
     return _read(project, tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats))
@@ -100,7 +101,7 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
     feeds = chain.from_iterable(_feeds(page.plain()) for page in pages.sources)
     declared = Declarations(
         place=_place(lake),
-        policy=_policy(_merged(pages.policy, pages.project_policy).plain()),
+        policy=declare_policy.policy(pages.policy, pages.project_policy, pages.lake),
         tables=tables,
         feeds=load_config.applied((_with_sums(_with_key(f, tables), tables) for f in feeds), configured(project)),
         marts={page.stem: _mart(page.plain(), str(select.says["select"])) for page, select in pages.marts},
@@ -185,7 +186,8 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
         yield from page.unreadable
     yield from check_policy.mistakes_in_policy(pages.policy)
     yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
-    kinds = _merged(pages.policy, pages.project_policy).part("kinds")
+    yield from declare_policy.unsigned(pages.policy, pages.project_policy, pages.lake)
+    kinds = declare_policy.merged(pages.policy, pages.project_policy).part("kinds")
     if not pages.lake.unreadable:
         sources = {page.stem for page in pages.sources}
         yield from check.mistakes_in_lake(pages.lake, pages.tables, pages.references, sources)
@@ -262,30 +264,24 @@ def _readable(pages: Iterable[Page]) -> Iterator[Page]:
     return (page for page in pages if not page.unreadable)
 
 
-def _merged(policy: Page, project: Page) -> Page:
-    both = {name: {**policy.part(name), **project.part(name)} for name in ("kinds", "lowered")}
-    return Page(project.path if project.says else policy.path, {**policy.says, **project.says, **both})
-
-
 def place(path: Path) -> Place:
     """Where a lake.yml says that its lake is."""
     return _place(read_page(path).plain())
 
 
 def _place(page: Page) -> Place:
-    roots = {"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")}
-    keep, kept = int(page.part("release").get("keep", Place.keep)), page.part("retention")
-    retention = Retention(kept.get("bronze", FOREVER), kept.get("sources", {}))
-    engine, as_of, report = (page.says.get(*one) for one in (("engine", "duck"), ("as_of", "today"), ("report", "")))
+    says, kept = page.says, page.part("retention")
     return Place(
-        roots,
-        engine,
-        as_of,
-        keep,
-        retention,
-        report,
-        page.part("access_log").get("anchor", ""),
-        page.part("encrypted_by"),
+        roots={"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")},
+        engine=says.get("engine", Place.engine),
+        as_of=says.get("as_of", Place.as_of),
+        keep=int(page.part("release").get("keep", Place.keep)),
+        retention=Retention(kept.get("bronze", FOREVER), kept.get("sources", {})),
+        report=says.get("report", Place.report),
+        anchor=page.part("access_log").get("anchor", Place.anchor),
+        env=says.get("env", Place.env),
+        officer=says.get("privacy_officer", Place.officer),
+        encrypted_by=page.part("encrypted_by"),
     )
 
 
@@ -300,20 +296,6 @@ def _channels(lake: Page) -> Iterator[Channel]:
             form=says.get("format", "plain"),
             after=int(says.get("after", 0)),
         )
-
-
-def _policy(page: Page) -> Policy:
-    _, *audiences = page.says["columns"]
-    rows = page.says["kinds"].items()
-    return Policy(
-        stored={kind: held for kind, (held, *_) in rows},
-        seen={
-            audience: {kind: read_cell(row[place]) for kind, (_, *row) in rows}
-            for place, audience in enumerate(audiences)
-        },
-        sparse_zip3=tuple(page.says["sparse_zip3"]),
-        lowered=page.part("lowered"),
-    )
 
 
 def _settings(lake: Page, pages: Pages) -> Iterator[tuple[str, Setting]]:

@@ -195,6 +195,7 @@ class Policy:
     stored: Mapping[str, str]  # kind of fact -> what silver holds of it
     seen: Mapping[str, Mapping[str, Cell]]  # audience -> kind of fact -> what it sees
     sparse_zip3: tuple[str, ...]
+    unsigned: tuple[str, ...] = ()  # what shows more than the shipped page, and nobody signed
     lowered: Mapping[str, str] = field(
         default_factory=dict
     )  # gold.mart.column -> why it may show more than its kind says
@@ -266,6 +267,8 @@ class Place:
     retention: Retention = field(default_factory=Retention)
     report: str = ""  # the folder that each run writes its quality report to; none, if it is empty
     anchor: str = ""  # the folder that heads of the access log are exported to; none, if it is empty
+    env: Literal["prod", "dev"] = "prod"  # in `dev`, a privacy page that shows more needs no signature
+    officer: str = ""  # the public key of whoever signs the privacy page, in hexadecimal; nobody does, if it is empty
     encrypted_by: Mapping[str, str] = field(default_factory=dict)  # root -> what encrypts it at rest, as somebody says
 
 

@@ -29,6 +29,7 @@ BEHIND = (
     "this machine says {:%Y-%m-%d %H:%M}, and the latest release came out at {:%Y-%m-%d %H:%M}. Nothing is lost and the"
     " order is kept, but times are shown that never were: set the clock (`timedatectl`), and run again."
 )
+UNSIGNED = "it shows more than the shipped page, and nobody signed it, which passes in `env: dev` only: {}."
 FORGOTTEN = (
     "declared no more, and its rows stay in silver and in every figure. If its source was renamed, give it the old name"
     " again, or it is loaded twice. If it has ended, declare it with `active: false`."
@@ -54,6 +55,7 @@ def run(
         minted = vault_of(lake)  # before anything is read: without its key nothing could be refined
         _tidy(lake)
         did_step(_clock(lake, did))
+        did_step(_unsigned(lake))
         denied: set[str] = set()
         for feeds in _rounds(lake.declared.feeds):
             for feed in feeds:
@@ -108,6 +110,11 @@ def _clock(lake: Lake, did: Run) -> Iterator[Step]:
     last = release.latest(lake.engine)
     if last and did.started < last.released_at:
         yield Step("clock", "clock", "warned", found=BEHIND.format(did.started, last.released_at))
+
+
+def _unsigned(lake: Lake) -> Iterator[Step]:
+    if more := lake.declared.policy.unsigned:
+        yield Step("privacy", "privacy.yml", "warned", found=UNSIGNED.format("; ".join(more)))
 
 
 def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool, denied: set[str]) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ class Proof:
     marts: int
     columns: int  # of marts, each of which shows no more than its kind says
     lowered: Mapping[str, str]  # but these: column -> the reason on the privacy page
+    unsigned: Sequence[str]  # what shows more than the shipped privacy page, and nobody signed: in `env: dev` only
+    officer: str  # the public key of whoever signs the page; empty if lake.yml names none
     encrypted_by: Mapping[str, str]  # root -> what encrypts it at rest
 
 
@@ -34,6 +36,8 @@ def proof(declared: Declarations, roots: Mapping[str, Path]) -> Proof:
         marts=len(declared.marts),
         columns=sum(len(mart.columns) for mart in declared.marts.values()),
         lowered=dict(declared.policy.lowered),
+        unsigned=declared.policy.unsigned,
+        officer=declared.place.officer,
         encrypted_by={
             name: (f"{stated[name]} (as lake.yml says)" if name in stated else UNSTATED) if told == UNKNOWN else told
             for name, told in found.items()

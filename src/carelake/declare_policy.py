@@ -1,0 +1,55 @@
+"""The shipped privacy page and the project's -> the page that counts, and whether it may. Checked elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from . import check_policy, signing
+from .errors import DeclarationsRefused, Mistake
+from .model import Policy
+from .page import Page, told
+from .privacy import read_cell
+
+
+def policy(shipped: Page, project: Page, lake: Page) -> Policy:
+    """The noun of the page that counts, with what it shows more and nobody signed."""
+    page = merged(shipped, project).plain()
+    _, *audiences = page.says["columns"]
+    rows = page.says["kinds"].items()
+    more = () if is_signed(shipped, project, lake) else check_policy.showing_more(project, shipped)
+    return Policy(
+        stored={kind: held for kind, (held, *_) in rows},
+        seen={
+            audience: {kind: read_cell(row[place]) for kind, (_, *row) in rows}
+            for place, audience in enumerate(audiences)
+        },
+        sparse_zip3=tuple(page.says["sparse_zip3"]),
+        unsigned=tuple(one.found for one in more),
+        lowered=page.part("lowered"),
+    )
+
+
+def merged(shipped: Page, project: Page) -> Page:
+    """The project's page laid over the shipped one."""
+    both = {name: {**shipped.part(name), **project.part(name)} for name in ("kinds", "lowered")}
+    return Page(project.path if project.says else shipped.path, {**shipped.says, **project.says, **both})
+
+
+def is_signed(shipped: Page, project: Page, lake: Page) -> bool:
+    """Whether the privacy officer whom lake.yml names signed the page that counts."""
+    page, found = merged(shipped, project).plain().says, signing.read(lake.path.parent)
+    return signing.holds(page, found, told(lake.says, "privacy_officer"))
+
+
+def unsigned(shipped: Page, project: Page, lake: Page) -> Iterator[Mistake]:
+    """What the project's page shows more, unless it is signed, or nobody's data is there."""
+    if told(lake.says, "env") != "dev" and not is_signed(shipped, project, lake):
+        yield from check_policy.showing_more(project, shipped)
+
+
+def to_sign(shipped: Page, project: Page) -> tuple[Mapping[str, Any], list[str]]:
+    """What the page that counts says, and what it shows more than the shipped one. Raises `DeclarationsRefused`."""
+    if wrong := [*project.unreadable, *check_policy.mistakes_in_merged(project, shipped)]:
+        raise DeclarationsRefused(wrong)
+    return merged(shipped, project).plain().says, [one.found for one in check_policy.showing_more(project, shipped)]
