@@ -15,14 +15,16 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import rcm
 import rcm_rules
 from test_defects import counted
+from typer.testing import CliRunner
 
 from carelake import assessment, declare, pipeline, project, quality
 from carelake.lake import opened
-from carelake.serve import door
+from carelake.serve import cli, door
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 KEY = "42" * 32
@@ -340,3 +342,37 @@ def _beside(request: pytest.FixtureRequest, kind: str, folders: pytest.TempPathF
     landing = rcm.landing(folder / "landing")
     urls = {"HOS_A_URL": server.url("rcm_a"), "HOS_B_URL": server.url("rcm_b")}
     return Made(folder / "project", {**urls, "LANDING": str(landing), "CARELAKE_VAULT_KEY": KEY})
+
+
+# --- what leaves -----------------------------------------------------------------------------------------------------
+
+ABOUT_PATIENTS = {  # table of the hospital -> its columns that name a patient, or an event of one
+    "patients": ["PatientID", "FirstName", "LastName", "MiddleName", "SSN", "PhoneNumber", "DOB", "Address",
+                 "ID", "F_Name", "L_Name", "M_Name", "DOB", "Address"],
+    "encounters": ["EncounterID", "PatientID"],
+    "transactions": ["TransactionID", "PatientID", "EncounterID", "ClaimID", "MedicaidID", "MedicareID"],
+}  # fmt: skip
+NOT_OF_PATIENTS = {"department_name", "description", "category"}  # of tables that tell of nobody
+
+
+def test_no_value_of_an_identifier_leaves_in_an_extract(lake: Made, tmp_path: Path) -> None:
+    """Every value of more than five signs of every identifying column, against every cell of every column."""
+    wrote: set[str] = set()
+    for hospital in "ab":
+        for name, columns in ABOUT_PATIENTS.items():
+            header, told = rcm.table(hospital, name)
+            places = [place for place, column in enumerate(header) if column in columns]
+            assert len(places) >= 2
+            wrote |= {row[place] for row in told for place in places if len(row[place]) > 5}
+    assert len(wrote) > 40_000
+    words = ("extract", "--profile", "safe_harbor", "--recipient", "University", "--out", str(tmp_path / "out"))
+    made = CliRunner().invoke(cli.app, ["-p", str(lake.folder), *words], env=lake.environment)
+    assert made.exit_code == 0, made.exception
+    found = set()
+    for path in (tmp_path / "out").rglob("*.parquet"):
+        for name, column in zip(
+            (read := pq.read_table(path, partitioning=None)).column_names, read.columns, strict=True
+        ):
+            if name not in NOT_OF_PATIENTS and wrote & {str(value) for value in column.unique().to_pylist()}:
+                found.add(f"{path.parent.name}.{name}")
+    assert found == set()

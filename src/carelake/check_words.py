@@ -32,6 +32,8 @@ NEEDS = {
     "reconciliation": {"about", "otherwise"},
     "side": {"name", "select"},
     "privacy page": set[str](),
+    "extracts": {"about", "tables", "persons", "quasi_identifiers", "known_events", "identifiers"},
+    "identifier": {"is", "kinds"},
 }
 MAY_HAVE = {
     "table": {"rules", "track", "tie_breaker", "z_order", "sla", "exact", "story"},
@@ -80,10 +82,10 @@ CHOICES = {
     "beyond_chance": {"true", "false"},
 }
 MAPPINGS = {
-    "access_log", "columns", "control", "encrypted_by", "events", "exact", "feeds", "kpi", "left", "release",
-    "retention", "right", "roots", "rules", "settings", "sources", "story", "tell", "types",
+    "access_log", "columns", "control", "encrypted_by", "events", "exact", "feeds", "identifiers", "kpi", "left",
+    "release", "retention", "right", "roots", "rules", "settings", "sources", "story", "tables", "tell", "types",
 }  # fmt: skip
-LISTS = {"key", "track", "one_of", "z_order", "show", "mail", "of"}
+LISTS = {"key", "track", "one_of", "z_order", "show", "mail", "of", "quasi_identifiers", "known_events", "kinds"}
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 SOURCE = CHANNEL = re.compile(r"[a-z][a-z0-9_-]*")

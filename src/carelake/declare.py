@@ -18,6 +18,7 @@ from typing import Any
 
 from . import (
     check,
+    check_extracts,
     check_leaks,
     check_names,
     check_policy,
@@ -36,7 +37,9 @@ from .model import (
     VIEWS,
     Channel,
     Declarations,
+    Extracts,
     Feed,
+    Identifier,
     Mart,
     Place,
     Reconciliation,
@@ -50,6 +53,7 @@ from .page import Page, listed, part, read_page, read_select, told
 
 READERS: Mapping[str, Any] = {"table": "sql", "files": "files", "service": "reference"}
 RECONCILIATIONS = "reconciliations.yml"
+EXTRACTS = "serve/extracts.yml"
 SHELVES = ("sources/*.yml", "silver/*.yml", "gold/*/*.sql", "gold/*/*.md", "reference/*.csv", "serve/*.yml")
 
 
@@ -74,6 +78,7 @@ class Pages:
     sources: tuple[Page, ...]
     marts: tuple[tuple[Page, Page], ...]  # what describes it, and its SELECT
     references: Mapping[str, Path]
+    extracts: Page
 
 
 def read(project: Path) -> Declarations:
@@ -109,6 +114,7 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
         settings=dict(_settings(lake, pages)),
         reconciliations=dict(_reconciliations(pages)),
         channels=tuple(_channels(lake)),
+        extracts=_extracts(pages.extracts.plain()),
     )
     if leaking := list(check_leaks.mistakes_in_marts(declared, pages.marts, pages.project_policy)):
         raise DeclarationsRefused(leaking)
@@ -134,6 +140,7 @@ def read_pages(project: Path) -> Pages:
         sources=tuple(read_page(path) for name, path in files.items() if name.startswith("sources/")),
         marts=tuple(_pair(name, files) for name in files if name.startswith("gold/") and _is_first(name, files)),
         references={path.stem: path for name, path in files.items() if name.startswith("reference/")},
+        extracts=read_page(files[EXTRACTS]),
     )
 
 
@@ -182,7 +189,7 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     selects = [page for mart in pages.marts for page in mart]
     alone = (pages.lake, pages.policy, pages.project_policy, pages.settings, pages.project_settings)
     agreed = (pages.reconciliations, pages.project_reconciliations)
-    for page in (*alone, *agreed, *pages.tables.values(), *pages.sources, *selects):
+    for page in (*alone, *agreed, pages.extracts, *pages.tables.values(), *pages.sources, *selects):
         yield from page.unreadable
     yield from check_policy.mistakes_in_policy(pages.policy)
     yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
@@ -204,6 +211,8 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     yield from check_names.mistakes_in_names(pages.sources, [page for page, _ in pages.marts])
     for path in pages.references.values():
         yield from check_names.mistakes_in_reference(path)
+    if not pages.extracts.unreadable:
+        yield from check_extracts.mistakes_in_extracts(pages.extracts, pages.tables, kinds)
     known = _names(pages)
     for page, select in pages.marts:
         if not page.unreadable and not select.unreadable:
@@ -360,6 +369,17 @@ def _mart(page: Page, select: str) -> Mart:
         unit=page.part("kpi").get("unit", ""),
         recompute_by=page.says.get("recompute_by"),
         z_order=tuple(page.says.get("z_order", ())),
+    )
+
+
+def _extracts(page: Page) -> Extracts:
+    says = page.says
+    return Extracts(
+        tables={name: tuple(columns) for name, columns in says["tables"].items()},
+        persons=says["persons"],
+        quasi_identifiers=tuple(says["quasi_identifiers"]),
+        events=tuple(says["known_events"]),
+        identifiers={letter: Identifier(one["is"], tuple(one["kinds"])) for letter, one in says["identifiers"].items()},
     )
 
 

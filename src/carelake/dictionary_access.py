@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import checkpoint
+from .extract import extraction
 
 AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
     checkpoint.TABLE: (
@@ -40,6 +41,25 @@ AUDIT: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {
             "number": "Counts up from 1.",
             "told": "What is signed; JSON.",
             "signature": "Ed25519, by the key whose public half it tells.",
+        },
+    ),
+    extraction.TABLE: (
+        "Every extract that was made for somebody outside.",
+        extraction.COLUMNS,
+        {
+            "id": "Counts the extracts.",
+            "profile": "safe_harbor or limited_data_set.",
+            "recipient": "Who gets it.",
+            "address": "Where the recipient is, as it was said.",
+            "agreement": "The id of the data use agreement.",
+            "purpose": "What for.",
+            "who": "Who made it: the user of the operating system.",
+            "made_at": "When.",
+            "as_of": "The day of ages.",
+            "release": "The release that left.",
+            "rows_out": "Rows of all its tables.",
+            "persons": "Persons whose own row is in it.",
+            "evidence_sha256": "SHA-256 of its evidence.json.",
         },
     ),
 }

@@ -286,6 +286,25 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class Identifier:
+    """One of the 18 identifiers of 45 CFR 164.514(b)(2)(i), and the kinds that are one."""
+
+    about: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Extracts:
+    """What may leave in an extract, and what persons in it could be told apart by."""
+
+    tables: Mapping[str, tuple[str, ...]]  # table -> its columns that may leave
+    persons: str  # the table of persons
+    quasi_identifiers: tuple[str, ...]  # columns of it
+    events: tuple[str, ...]  # columns of other tables that somebody may know of an event
+    identifiers: Mapping[str, Identifier]  # by letter
+
+
+@dataclass(frozen=True)
 class Declarations:
     place: Place
     policy: Policy
@@ -296,3 +315,4 @@ class Declarations:
     settings: Mapping[str, Setting]
     reconciliations: Mapping[str, Reconciliation] = field(default_factory=dict)
     channels: tuple[Channel, ...] = ()
+    extracts: Extracts = Extracts({}, "", (), (), {})

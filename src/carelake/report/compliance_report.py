@@ -25,7 +25,7 @@ RUNS = "audit.run_steps"
 FAILED = "CASE WHEN outcome = 'failed' THEN 1 END"
 NOT_CHECKED = (
     "Who read the files of the lake with other tools than CareLake: take that from the logs of the machine.",
-    "What becomes of an answer to `carelake query`: CareLake cannot see it. This version makes no extracts.",
+    "What becomes of an answer to `carelake query`: CareLake cannot see it.",
     "Whether disks and backups are encrypted: CareLake cannot see it, and does not encrypt bronze.",
     "Whether backups were made, and whether one was ever restored: that is not recorded.",
     "Who may log in to the machine, and who may become the user that CareLake runs as.",

@@ -7,7 +7,7 @@ import getpass
 import hmac
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,10 @@ class Asker:
         key = HKDF(hashes.SHA256(), 32, None, b"carelake access log").derive(secret)
         sudo = environment.get("SUDO_USER", "")
         return cls(getpass.getuser() + (f" for {sudo}" if sudo else ""), key, purpose or cls.purpose)
+
+    def to(self, recipient: str) -> Asker:
+        """The same, who gives to a recipient outside what is shown."""
+        return replace(self, recipient=recipient)
 
     def digest(self, told: str) -> str:
         """What stands for a parameter in the log: who knows it can find it again."""

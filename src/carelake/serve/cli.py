@@ -22,6 +22,7 @@ from . import (
     cli_audit,
     cli_backup,
     cli_epochs,
+    cli_extract,
     cli_history,
     cli_hold,
     cli_privacy,
@@ -51,6 +52,7 @@ app.add_typer(cli_upkeep.app)
 app.add_typer(cli_purge.app)
 app.add_typer(cli_hold.app, name="hold")
 app.add_typer(cli_privacy.app)
+app.add_typer(cli_extract.app)
 app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_report.app)
 app.add_typer(cli_audit.app, name="audit")
