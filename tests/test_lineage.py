@@ -42,7 +42,7 @@ LEAKING = {
     "window": [
         ("SELECT claim_key, MAX(claim_date) OVER (PARTITION BY claim_key) AS latest FROM silver.claim",
          "latest", "silver.claim.claim_date"),
-        ("SELECT LAG(patient_id) OVER (PARTITION BY gender ORDER BY patient_key) AS before FROM silver.patient",
+        ("SELECT LAG(patient_id) OVER (PARTITION BY gender ORDER BY address) AS before FROM silver.patient",
          "before", "silver.patient.patient_id"),
         ("SELECT ROW_NUMBER() OVER (ORDER BY claim_date) AS place FROM silver.claim",
          "place", "silver.claim.claim_date"),
@@ -196,6 +196,54 @@ def found(declared: Declarations, select: str) -> list[leaks.Leak]:
     return list(leaks.leaks(replace(declared, marts={**declared.marts, "one_more": mart(select)})))
 
 
+SLY = {  # how somebody could try to show a date without its value coming out
+    "equal to the day of the figures": "SELECT claim_status AS n FROM silver.claim WHERE claim_date = $as_of",
+    "between two bounds":
+        "SELECT claim_status AS n FROM silver.claim WHERE claim_date >= $as_of AND claim_date <= $as_of",
+    "a running count": "SELECT COUNT(*) OVER (ORDER BY claim_date) AS n FROM silver.claim",
+    "a running sum of ones": "SELECT SUM(1) OVER (ORDER BY claim_date) AS n FROM silver.claim",
+    "a place in a group of all": "SELECT ROW_NUMBER() OVER (PARTITION BY 1 ORDER BY claim_date) AS n FROM silver.claim",
+    "a place in a big group":
+        "SELECT RANK() OVER (PARTITION BY claim_status ORDER BY claim_date) AS n FROM silver.claim",
+    "the one before in time": "SELECT LAG(claim_amount) OVER (ORDER BY claim_date) AS n FROM silver.claim",
+    "days from a day of the calendar":
+        "SELECT DATE_DIFF('day', c.claim_date, d.calendar_date) AS n FROM silver.claim AS c"
+        " CROSS JOIN gold.dim_date AS d",
+    "days from the day of the figures": "SELECT DATE_DIFF('day', claim_date, $as_of) AS n FROM silver.claim",
+    "a join by two things at once":
+        "SELECT d.month AS n FROM silver.claim AS c INNER JOIN gold.dim_date AS d"
+        " ON LEFT(CAST(c.claim_date AS TEXT), 7) || d.month = d.month || LEFT(CAST(c.claim_date AS TEXT), 7)",
+    "flags under one name":
+        "WITH a AS (SELECT DAY(claim_date) AS x FROM silver.claim), b AS (SELECT x > 8 AS f, x FROM a),"
+        " c AS (SELECT x - 8 AS x, f FROM b), d AS (SELECT x > 8 AS g, f FROM c)"
+        " SELECT CASE WHEN f AND g THEN 3 WHEN f THEN 2 ELSE 1 END AS n FROM d",
+    "a filter of one CTE": "WITH a AS (SELECT claim_status AS n FROM silver.claim WHERE claim_date = '2024-01-01')"
+        " SELECT n FROM a",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("select", SLY.values(), ids=SLY)
+def test_a_date_is_not_shown_in_other_ways_either(declared: Declarations, select: str) -> None:
+    assert [(one.column, one.reach.leaf if one.reach else "") for one in found(declared, select)] == [
+        ("n", "silver.claim.claim_date")
+    ]
+
+
+def test_a_join_that_does_not_say_of_which_table_its_columns_are_is_refused(declared: Declarations) -> None:
+    for join in ("INNER JOIN gold.dim_date AS d USING (claim_date)", "NATURAL JOIN gold.dim_date AS d"):
+        (one,) = found(declared, f"SELECT d.month AS n FROM silver.claim AS c {join}")
+        assert "a join by USING" in one.untraceable
+
+
+def test_a_few_flags_of_a_date_pass_and_many_tell_it(declared: Declarations) -> None:
+    def flags(many: int) -> str:
+        every = (f"claim_date < '2024-0{n}-01' AS f{n}" for n in range(1, many + 1))
+        return f"SELECT claim_key, {', '.join(every)} FROM silver.claim"
+
+    assert found(declared, flags(3)) == []
+    assert [one.column for one in found(declared, flags(4))] == ["f1", "f2", "f3", "f4"]
+
+
 def test_there_are_as_many_cases_as_are_promised() -> None:
     assert {name: len(cases) for name, cases in LEAKING.items()} == dict.fromkeys(LEAKING, 3)
     assert (len(LEAKING), len(SOUND)) == (14, 40)
@@ -241,6 +289,25 @@ def test_a_project_with_a_leak_does_not_load_and_the_path_of_the_column_is_told(
     assert mistake.found == (
         "gold.one_more.note is 'not_personal', and shows a 'name': silver.patient.full_name -> a.n -> b.m"
     )
+
+
+@pytest.mark.parametrize(
+    ("select", "said"),
+    [
+        ("SELECT claimid AS n FROM silver.claim", "no column 'claimid' in what is read. Did you mean 'claim_id'?"),
+        ("SELECT source_system AS n FROM silver.claim AS a CROSS JOIN silver.patient AS b",
+         "'source_system' is a column of a and of b"),
+        ("SELECT x.claim_id AS n FROM silver.claim AS a", "no column 'x.claim_id'"),
+    ],
+)  # fmt: skip
+def test_a_column_that_is_not_there_or_that_two_tables_have_is_named(tmp_path: Path, select: str, said: str) -> None:
+    project.make(tmp_path / "project", "rcm")
+    with pytest.raises(DeclarationsRefused) as caught:
+        declare.read(written(tmp_path / "project", select))
+    (mistake,) = caught.value.mistakes
+    assert (mistake.code, mistake.where) == ("LAKE-149", "own/one_more.sql:1")
+    assert mistake.found.startswith("what column 'n' of gold.one_more shows cannot be told: ")
+    assert said in mistake.found
 
 
 def test_every_shipped_mart_passes_and_each_exception_has_a_reason_and_is_needed(declared: Declarations) -> None:

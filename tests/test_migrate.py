@@ -41,7 +41,18 @@ CHANGES = {
         "was made as 'scd2 by updated_at', and would be 'scd2 by updated_at, tracking gender'",
     ),
 }  # fmt: skip
-TOKENED = "patient_id: {type: text, kind: account_number"
+MARTS = {  # what the mart that shows the column says then
+    "kind: name": [("gold/core/dim_patient.md", "kind: sex", "kind: name")],
+    "kind: free_text": [
+        ("gold/core/dim_patient.sql", "    gender,\n", ""), ("gold/core/dim_patient.sql", "    'Unknown',\n", ""),
+        ("gold/core/dim_patient.md", "  gender:        {kind: sex,           about: As the source writes it.}\n", ""),
+    ],
+}  # fmt: skip
+TOKENED = "patient_id: {type: text, kind: chart_number"
+CHART = """columns: [stored, operations, care_team, limited_data_set, safe_harbor]
+kinds:
+  chart_number: [token, token, keep from originals, pseudonym, pseudonym]
+"""
 WARD = ("      ward: DepartmentID\n", "      department_id:  DepartmentID")
 
 
@@ -52,6 +63,8 @@ def test_rows_that_would_be_made_otherwise_are_refused_before_anything_is_read(
     small.say(page, old, new)
     if "ward" in new:
         small.say("sources/hos-a.yml", WARD[1], WARD[0] + WARD[1])
+    for said in MARTS.get(new, ()):
+        small.say(*said)
     with pytest.raises(LakeOutdated, match=f"{table}.{column}: {change}") as caught:
         small.run(1)
     assert caught.value.exit_code == 50
@@ -62,8 +75,9 @@ def test_rows_that_would_be_made_otherwise_are_refused_before_anything_is_read(
 
 def test_what_was_refused_left_the_lake_as_it_was(small: Small) -> None:
     before = contents(small)
-    small.say("silver/patient.yml", "kind: record_number", "kind: account_number")
-    small.say("silver/encounter.yml", "kind: record_number", "kind: account_number")
+    (small.project / "privacy.yml").write_text(CHART)
+    small.say("silver/patient.yml", "kind: record_number", "kind: chart_number")
+    small.say("silver/encounter.yml", "kind: record_number", "kind: chart_number")
     small.say("silver/transaction.yml", "patient_id:             {type: text, kind: record_number", TOKENED)
     small.say("silver/claim.yml", "patient_id:     {type: text, kind: record_number", TOKENED)
     small.sql("UPDATE patients SET Gender = 'X', ModifiedDate = '2024-11-01' WHERE PatientID = 'P1'")

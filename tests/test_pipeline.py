@@ -110,7 +110,9 @@ def test_readers_see_the_last_release_while_a_later_run_has_not_released(made):
         db.execute("DELETE FROM departments")
         db.commit()
     (folder / "gold" / "mine").mkdir(parents=True)
-    (folder / "gold" / "mine" / "broken.sql").write_text("SELECT nothing_of_the_sort FROM silver.department\n")
+    (folder / "gold" / "mine" / "broken.sql").write_text(
+        "SELECT department_key + department_name AS nothing_of_the_sort FROM silver.department\n"
+    )
     page = "---\nabout: Does not bind.\ncolumns:\n  nothing_of_the_sort: {kind: not_personal, about: None.}\n---\n"
     (folder / "gold" / "mine" / "broken.md").write_text(page)
     did = pipeline.run(folder, environment, NOW + timedelta(hours=1), as_of=date(2026, 6, 30))

@@ -32,7 +32,8 @@ def mistakes_in_marts(declared: Declarations, marts: Sequence[tuple[Page, Page]]
 
 def _mistake(page: Page, select: Page, leak: Leak) -> Mistake:
     if leak.reach is None:
-        found = f"what the columns of gold.{leak.mart} are made of cannot be told: {leak.untraceable}"
+        which = f"column '{leak.column}' of gold.{leak.mart}" if leak.column else f"columns of gold.{leak.mart}"
+        found = f"what {which} shows cannot be told: {leak.untraceable}"
         why = "Nobody could say whom it shows."
         return select.mistake("LAKE-149", "", found, why, "Name each column with its table, and read tables only.")
     found = f"gold.{leak.mart}.{leak.column} is '{leak.kind}', and shows a '{leak.reach.kind}': {leak.reach}"

@@ -8,15 +8,17 @@ kind has to hide at least as much as the kind of every column that reaches it (l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 from . import privacy
-from .lineage import HARMLESS, Flows, Reach, Relation, Untraceable, leaves, trace
+from .lineage import COMPARED, FLAG, HARMLESS, Flows, Reach, Relation, Untraceable, leaves, trace
 from .model import VIEWS, Column, Declarations, Mart, Policy, Table
 
 PLAIN = ("flags", "is_current", "is_deleted", "is_change", "inserted_date", "modified_date")  # of nobody
 HELD = ("is_quarantined", "quarantine_reasons")
+FLAGS = 3  # of one column that a mart may show: more would tell its value bit by bit
 TIMES = ("valid_from", "valid_to")  # of whatever kind the source's time is
 
 
@@ -67,10 +69,30 @@ def leaks(declared: Declarations) -> Iterator[Leak]:
         except Untraceable as error:
             yield Leak(mart.name, error.column, "", None, str(error))
         else:
+            told = _told_by_flags(mart, found, declared.policy)
             for column in mart.columns:
                 if f"gold.{mart.name}.{column.name}" not in declared.policy.lowered:
-                    for reach in shown_by(found[column.name], column.kind, declared.policy):
+                    for reach in (*shown_by(found[column.name], column.kind, declared.policy), *told[column.name]):
                         yield Leak(mart.name, column.name, column.kind, reach)
+
+
+def _told_by_flags(mart: Mart, found: Mapping[str, Flows], policy: Policy) -> dict[str, list[Reach]]:
+    """Column -> the columns of which it shows a flag, and of which so many flags are shown that they tell the value."""
+    flags = {
+        column.name: [
+            one
+            for one in found[column.name]
+            if one.how == FLAG and not privacy.hides_as_much(policy, column.kind, one.kind)
+        ]
+        for column in mart.columns
+    }
+    tests: dict[str, set[str]] = {}
+    for one in chain.from_iterable(flags.values()):
+        tests.setdefault(one.leaf, set()).add(one.test)
+    return {
+        name: sorted({replace(one, how=COMPARED, test="") for one in mine if len(tests[one.leaf]) > FLAGS}, key=str)
+        for name, mine in flags.items()
+    }
 
 
 def shown_by(reaching: Flows, kind: str, policy: Policy) -> list[Reach]:

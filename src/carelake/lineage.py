@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import count
 
 import sqlglot
 from sqlglot import exp
 
+from .errors import choose
 from .sql import HOME
 
 VALUE, COMPARED, FILTERED, JOINED, ORDERED = "value", "compared", "filtered", "joined", "ordered"
@@ -39,6 +41,9 @@ THROUGH = (  # what comes out of them can tell what went in
     exp.LastValue, exp.Concat, exp.Lower, exp.Upper, exp.Substring, exp.Tuple, exp.Struct, *LOGIC,
 )  # fmt: skip
 PLACES = (exp.RowNumber, exp.Rank)
+PINS = (exp.EQ, exp.NullSafeEQ, exp.In, exp.Between)  # with anything that is known, also with `$as_of`
+OF_NOBODY = "not_personal"
+SCOPES = count()
 
 
 class Untraceable(Exception):
@@ -109,15 +114,19 @@ class _Select:
 
     def __init__(self, node: exp.Select, known: Mapping[str, Relation], covers: Covers) -> None:
         self.node, self.known, self.covers = node, known, covers
+        self.scope = next(SCOPES)
         self.relations: dict[str, Relation] = {}
         self.joined: dict[str, Flows] = {}
         self.decides: Flows = NOTHING
         joins = node.args.get("joins") or []
         for source in [*filter(None, [node.args.get("from_")]), *joins]:
+            if source.args.get("using") or source.args.get("method"):
+                raise Untraceable("a join by USING, or a NATURAL one, does not say of which table its columns are")
             self._add(source.this)
-        for condition in (*(join.args.get("on") for join in joins), *self._filters()):
-            if condition is not None:
-                self._decided_by(condition)
+        conditions = [*filter(None, (join.args.get("on") for join in joins)), *self._filters()]
+        for condition in conditions:
+            self._decided_by(condition)
+        self.decides |= self._hemmed(conditions)
         if node.args.get("limit") or (node.args.get("distinct") and node.args["distinct"].args.get("on")):
             ordered = (one.this for one in (node.args.get("order") or exp.Order()).expressions)
             self.decides |= _through(ORDERED, _union(map(self.of, ordered)))
@@ -144,7 +153,7 @@ class _Select:
         for column in self.node.expressions:
             name = column.alias_or_name.lower()
             try:
-                flows = finished(column, self.of(column))
+                flows = self._whole(column)
             except Untraceable as error:
                 error.column = error.column or name
                 raise
@@ -172,9 +181,9 @@ class _Select:
             return self._window(node)
         if isinstance(node, exp.Count):
             counted = NOTHING if isinstance(node.this, exp.Star) else self._below(node)
-            return _through(COUNTED, finished(node, counted), but=(COMPARED,))
+            return _through(COUNTED, self._finished(node, counted), but=(COMPARED,))
         if isinstance(node, exp.Sum | exp.Avg):
-            return _through(COUNTED, finished(node.this, self.of(node.this)), but=(VALUE, COMPARED, JOINED))
+            return _through(COUNTED, self._whole(node.this), but=(VALUE, COMPARED, JOINED))
         if isinstance(node, exp.Year):
             return _of_dates(YEAR, self._below(node))
         if isinstance(node, exp.DateDiff):
@@ -188,14 +197,18 @@ class _Select:
 
     def _column(self, node: exp.Column) -> Flows:
         name, alias = node.name.lower(), node.table.lower()
-        found = [one for one in ([alias] if alias else self.relations) if name in self.relations.get(one, {})]
-        if len(found) != 1:
-            raise Untraceable(f"'{node.sql(HOME)}' is not a column that can be told")
+        asked = [alias] if alias else list(self.relations)
+        found = [one for one in asked if name in self.relations.get(one, {})]
+        if len(found) > 1:
+            raise Untraceable(f"'{name}' is a column of {' and of '.join(found)}")
+        if not found:
+            known = [column for one in asked for column in self.relations.get(one, {})]
+            raise Untraceable(f"there is no column '{node.sql(HOME)}' in what is read. {choose(name, known)}")
         return self.relations[found[0]][name] | self.joined.get(found[0], NOTHING)
 
     def _test(self, node: exp.Expr) -> Flows:
         """A flag of what is compared: it tells one thing of two."""
-        told = node.sql(HOME)
+        told = self._named(node)
         return frozenset(
             replace(one, how=FLAG, test=told) if one.how == VALUE else one
             for part in node.iter_expressions()
@@ -211,18 +224,18 @@ class _Select:
         return _union(map(self.of, [*tests, *filter(None, values)]))
 
     def _window(self, node: exp.Window) -> Flows:
-        if not isinstance(node.this, PLACES):
-            return self.of(node.this)
+        """What a window tells; and of the order of its rows nothing within small groups, and their place among all."""
         by = node.args["order"].expressions if node.args.get("order") else []
         ordered = _union(self.of(one.this) for one in by)
-        if node.args.get("partition_by"):
-            return _through(RANKED, ordered)  # a place within a group
-        return _through(ORDERED, ordered)
+        told = NOTHING if isinstance(node.this, PLACES) else self.of(node.this)
+        groups = _union(map(self.of, node.args.get("partition_by") or []))
+        is_small = any(one.how == VALUE and not self.covers(OF_NOBODY, one.kind) for one in groups)
+        return told | _through(RANKED if is_small else ORDERED, ordered)
 
     def _difference(self, node: exp.DateDiff) -> Flows:
         """How far two dates are apart tells neither; how far one is from a day that is known tells it."""
-        sides = [finished(side, self.of(side)) for side in (node.this, node.expression)]
-        if all(any(one.how == VALUE for one in side) for side in sides):
+        sides = [self._whole(side) for side in (node.this, node.expression)]
+        if all(any((one.how, one.kind) == (VALUE, "event_date") for one in side) for side in sides):
             return _of_dates(DURATION, _union(sides))
         return _union(sides)
 
@@ -247,21 +260,32 @@ class _Select:
 
     def _compared(self, node: exp.Expr) -> None:
         sides = [side for side in node.iter_expressions() if side.find(exp.Column)]
-        if len(sides) < 2:
-            if node.find(exp.Literal) and not isinstance(node, exp.NEQ):
-                self.decides |= _through(FILTERED, _union(map(self.of, sides)))
-            return
-        flows = [self.of(side) for side in sides]
-        for side in sides:
-            others = _union(flow for other, flow in zip(sides, flows, strict=True) if other is not side)
-            self._joins(side, others)
+        if len(sides) > 1:
+            self._joins(list(node.find_all(exp.Column)))
+        elif isinstance(node, PINS) or (node.find(exp.Literal) and not isinstance(node, exp.NEQ)):
+            self.decides |= _through(FILTERED, _union(map(self.of, sides)))
 
-    def _joins(self, side: exp.Expr, others: Flows) -> None:
-        """What a side is compared with is told by the relations of that side, unless its own kind hides as much."""
-        guards = {one.kind for one in self.of(side) if one.how not in HARMLESS}
-        told = [one for one in others if not any(self.covers(guard, one.kind) for guard in guards)]
-        for alias in {self._alias(column) for column in side.find_all(exp.Column)}:
-            self.joined[alias] = self.joined.get(alias, NOTHING) | _through(JOINED, frozenset(told))
+    def _joins(self, columns: Sequence[exp.Column], others: Flows = NOTHING) -> None:
+        """What columns are compared with is told by their relation, unless their own kinds there hide as much."""
+        by_alias: dict[str, Flows] = {}
+        for column in columns:
+            alias = self._alias(column)
+            by_alias[alias] = by_alias.get(alias, NOTHING) | self.of(column)
+        for alias, mine in by_alias.items():
+            guards = {one.kind for one in mine if one.how not in HARMLESS}
+            beside = _union([others, *(flows for other, flows in by_alias.items() if other != alias)])
+            told = frozenset(one for one in beside if not any(self.covers(guard, one.kind) for guard in guards))
+            self.joined[alias] = self.joined.get(alias, NOTHING) | _through(JOINED, told)
+
+    def _hemmed(self, conditions: Iterable[exp.Expr]) -> Flows:
+        """The columns that filters hold between two bounds: both together tell a value."""
+        tests: dict[Reach, set[str]] = {}
+        for condition in conditions:
+            for test in condition.find_all(exp.GT, exp.GTE, exp.LT, exp.LTE):
+                sides = [side for side in test.iter_expressions() if side.find(exp.Column)]
+                for one in self.of(sides[0]) if len(sides) == 1 else NOTHING:
+                    tests.setdefault(one, set()).add(test.sql(HOME))
+        return _through(FILTERED, frozenset(one for one, told in tests.items() if len(told) > 1))
 
     def _alias(self, column: exp.Column) -> str:
         if column.table:
@@ -270,21 +294,31 @@ class _Select:
 
     def _member(self, node: exp.In) -> None:
         made = _union(flows for _, flows in _query(node.args["query"], self.known, self.covers))
-        self._joins(node.this, made)
+        self._joins(list(node.this.find_all(exp.Column)), made)
         self.decides |= _through(FILTERED, frozenset(one for one in made if one.how != VALUE))
 
+    # --- flags -------------------------------------------------------------------------------------------------------
 
-def finished(node: exp.Expr, flows: Flows) -> Flows:
-    """What reaches a whole expression: one of two outcomes is a flag; more comparisons of a column tell it."""
-    if _has_two_outcomes(node):
-        return frozenset(replace(one, test=node.sql(HOME)) if one.how == FLAG else one for one in flows)
-    tests: dict[str, set[str]] = {}
-    for one in flows:
-        if one.how == FLAG:
-            tests.setdefault(one.leaf, set()).add(one.test)
-    return frozenset(
-        replace(one, how=COMPARED, test="") if one.how == FLAG and len(tests[one.leaf]) > 1 else one for one in flows
-    )
+    def _named(self, node: exp.Expr) -> str:
+        """A name of a test: the same words mean the same within one SELECT only."""
+        return f"{self.scope}: {node.sql(HOME)}"
+
+    def _whole(self, node: exp.Expr) -> Flows:
+        """All that reaches a whole expression."""
+        return self._finished(node, self.of(node))
+
+    def _finished(self, node: exp.Expr, flows: Flows) -> Flows:
+        """One of two outcomes is a flag; more comparisons of a column tell it."""
+        if _has_two_outcomes(node):
+            return frozenset(replace(one, test=self._named(node)) if one.how == FLAG else one for one in flows)
+        tests: dict[str, set[str]] = {}
+        for one in flows:
+            if one.how == FLAG:
+                tests.setdefault(one.leaf, set()).add(one.test)
+        return frozenset(
+            replace(one, how=COMPARED, test="") if one.how == FLAG and len(tests[one.leaf]) > 1 else one
+            for one in flows
+        )
 
 
 def _has_two_outcomes(node: exp.Expr) -> bool:
