@@ -127,6 +127,8 @@ def make(lake: Lake, order: Order, log: ToldTo) -> Made:
     after = _indicators(lake, tables, _out)
     _tell(lake, log, asked, tables, rows)
     parts = _write(lake, tables, work(order.out))
+    engine.let_go("unnamed", "pseudonym_of", risk.SMALL, risk.GONE)
+    engine.let_go(*(name(one.table) for one in tables for name in (_held, _out)))
     return Made(number, last.id if last else 0, tables, rows, parts, before, after, suppressed, left_out)
 
 
