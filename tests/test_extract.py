@@ -27,13 +27,14 @@ HELD = """
       because: two of one name are one
       otherwise: stop
 """
+DAY = "2035-06-30"  # of the ages: one that is not over
 PSEUDONYM = re.compile(r"[A-Z2-7]{16}")
 
 
 def extract(lake: Small, out: str, *words: str, profile: str = "safe_harbor") -> dict[str, Any]:
     """The evidence of an extract that was made into a folder of that name."""
-    told = lake.invoke("extract", "--profile", profile, "--recipient", "University", "--out",
-                       str(lake.folder / out), "--as-of", "2026-11-21", *words, "--json")  # fmt: skip
+    asked = ("extract", "--profile", profile, "--recipient", "University", "--out", str(lake.folder / out))
+    told = lake.invoke(*asked, *(() if "--as-of" in words else ("--as-of", DAY)), *words, "--json")
     if told.exception and not isinstance(told.exception, SystemExit):
         raise told.exception
     made: dict[str, Any] = json.loads(told.stdout)
@@ -51,7 +52,7 @@ def rows(lake: Small, out: str, table: str, columns: str = "*") -> list[tuple[An
 def test_by_safe_harbor_ages_states_three_digits_and_years_leave(small: Small) -> None:
     told = extract(small, "out")
     assert rows(small, "out", "patient", "gender, age, state, zip3") == [
-        ("F", "45", "IL", "627"), ("F", "48", "MA", "021"), ("M", "68", "TX", "733")
+        ("F", "54", "IL", "627"), ("F", "56", "MA", "021"), ("M", "77", "TX", "733")
     ]  # fmt: skip
     assert rows(small, "out", "claim", "service_year, claim_year, claim_amount, claim_status") == [
         (2024, 2024, Decimal("100.10"), "Paid"), (2024, 2024, Decimal("300.00"), "Paid")
@@ -138,7 +139,7 @@ def test_persons_in_small_classes_show_no_quasi_identifiers_or_are_left_out(smal
     assert (told["persons_suppressed"], told["persons_left_out"]) == (3, 0)
     assert (told["after_suppression"]["smallest"], told["after_suppression"]["alone"]) == (3, 0)
     assert rows(small, "three", "patient", "gender, age, state, zip3") == [
-        *[("F", "36", "MA", "021")] * 6, *[(None, None, None, None)] * 3
+        *[("F", "45", "MA", "021")] * 6, *[(None, None, None, None)] * 3
     ]  # fmt: skip
     told = extract(small, "four", "--smallest-class", "4")["risk"]
     assert (told["persons_suppressed"], told["persons_left_out"]) == (0, 3)
@@ -166,6 +167,23 @@ def test_what_may_not_be_made_is_refused_and_leaves_nothing(small: Small, words:
     with pytest.raises(ExtractRefused, match=said):
         extract(small, "out", *words)
     assert not list(small.folder.glob("out*"))
+
+
+def test_an_age_above_89_is_not_told_by_the_day_of_another_year(small: Small) -> None:
+    with pytest.raises(ExtractRefused, match="over 89"):
+        extract(small, "out", "--as-of", "2010-01-01")
+    assert extract(small, "out", "--as-of", "2010-01-01", "--agreement", "A", profile="limited_data_set")
+
+
+def test_an_extract_is_not_made_in_the_lake_and_takes_nothing_away_beside_it(small: Small) -> None:
+    for inside in ("lake", "originals", "restricted"):
+        with pytest.raises(ExtractRefused, match=f"own folder '{inside}'"):
+            extract(small, f"project/{inside}/silver/out")
+    (small.folder / "out.undone").mkdir()
+    (small.folder / "out.undone/mine").write_text("mine")
+    extract(small, "out")
+    assert (small.folder / "out.undone/mine").read_text() == "mine"
+    assert (small.folder / "out").stat().st_mode & 0o77 == 0
 
 
 def test_a_folder_that_is_there_is_not_touched(small: Small) -> None:

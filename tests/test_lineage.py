@@ -185,6 +185,16 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Declarations:
     return declare.read(made)
 
 
+class Bare:
+    """A page by which no kind hides another."""
+
+    def covers(self, kind: str, other: str) -> bool:
+        return False
+
+    def is_single(self, kind: str) -> bool:
+        return False
+
+
 def mart(select: str) -> Mart:
     """A mart whose columns say what they are by their names, and else that they are of nobody."""
     names = sql.columns_of(select)
@@ -217,6 +227,34 @@ SLY = {  # how somebody could try to show a date without its value coming out
         "WITH a AS (SELECT DAY(claim_date) AS x FROM silver.claim), b AS (SELECT x > 8 AS f, x FROM a),"
         " c AS (SELECT x - 8 AS x, f FROM b), d AS (SELECT x > 8 AS g, f FROM c)"
         " SELECT CASE WHEN f AND g THEN 3 WHEN f THEN 2 ELSE 1 END AS n FROM d",
+    "a date held against one of old":
+        "SELECT DATE_DIFF('day', LEAST(claim_date, CAST('1900-01-01' AS DATE)), claim_date) AS n FROM silver.claim",
+    "a year of as many days": "SELECT YEAR(CAST('2000-01-01' AS DATE) + 366 * DAY(claim_date)) AS n FROM silver.claim",
+    "whether something is left":
+        "SELECT CASE WHEN NULLIF(DAY(claim_date), 1) IS NULL THEN 1 WHEN NULLIF(DAY(claim_date), 2) IS NULL THEN 2 END"
+        " AS n FROM silver.claim",
+    "rows that a flag lets through":
+        "WITH a AS (SELECT s.value AS n, CAST(c.claim_date AS TEXT) = s.value AS hit FROM silver.claim AS c"
+        " CROSS JOIN reference.setting AS s) SELECT n FROM a WHERE hit",
+    "one comparison with all there is":
+        "SELECT CASE WHEN CAST(c.claim_date AS TEXT) = s.value THEN s.value END AS n FROM silver.claim AS c"
+        " CROSS JOIN reference.setting AS s",
+    "a count of days of each claim":
+        "SELECT c.claim_key, COUNT(*) AS n FROM silver.claim AS c CROSS JOIN gold.dim_date AS d"
+        " WHERE d.calendar_date <= c.claim_date GROUP BY c.claim_key",
+    "a sum of one number of each claim":
+        "SELECT c.claim_key, SUM(CASE WHEN d.calendar_date = c.claim_date THEN d.date_key ELSE 0 END) AS n"
+        " FROM silver.claim AS c CROSS JOIN gold.dim_date AS d GROUP BY c.claim_key",
+    "rows of which nothing is left":
+        "SELECT s.value AS n FROM silver.claim AS c CROSS JOIN reference.setting AS s"
+        " WHERE NULLIF(CAST(c.claim_date AS TEXT), s.value) IS NULL",
+    "no day between": "SELECT s.value AS n FROM silver.claim AS c CROSS JOIN reference.setting AS s"
+        " WHERE DATE_DIFF('day', c.claim_date, CAST(s.value AS DATE)) = 0",
+    "the greatest so far":
+        "WITH u AS (SELECT CAST(calendar_date AS TEXT) AS t, calendar_date AS d FROM gold.dim_date UNION ALL"
+        " SELECT NULL, claim_date FROM silver.claim) SELECT MAX(t) OVER (PARTITION BY 1 ORDER BY d) AS n FROM u",
+    "not another one":
+        "SELECT claim_status AS n FROM silver.claim WHERE NOT (claim_date <> CAST('2024-03-01' AS DATE))",
     "a filter of one CTE": "WITH a AS (SELECT claim_status AS n FROM silver.claim WHERE claim_date = '2024-01-01')"
         " SELECT n FROM a",
 }  # fmt: skip
@@ -227,6 +265,34 @@ def test_a_date_is_not_shown_in_other_ways_either(declared: Declarations, select
     assert [(one.column, one.reach.leaf if one.reach else "") for one in found(declared, select)] == [
         ("n", "silver.claim.claim_date")
     ]
+
+
+def test_a_place_among_all_names_is_not_shown_as_a_count(declared: Declarations) -> None:
+    select = ("SELECT p.patient_key, COUNT(*) AS n FROM silver.patient AS p INNER JOIN silver.patient AS q"
+              " ON q.full_name <= p.full_name GROUP BY p.patient_key")  # fmt: skip
+    assert {(one.column, one.reach.kind if one.reach else "") for one in found(declared, select)} == {
+        ("n", "name"), ("patient_key", "name")
+    }  # fmt: skip
+
+
+def test_a_name_in_quotes_does_not_hide_a_table(declared: Declarations) -> None:
+    select = """WITH "silver.patient" AS (SELECT 'x' AS full_name) SELECT full_name AS n FROM silver.patient"""
+    (one,) = found(declared, select)
+    assert "cannot be the name of a CTE" in one.untraceable
+
+
+@pytest.mark.parametrize("select", [
+    "SELECT source_system, COUNT(*) AS n FROM silver.claim WHERE claim_date >= CAST('2024-01-01' AS DATE)"
+    " GROUP BY source_system",
+    "SELECT source_system, SUM(CASE WHEN claim_date >= CAST('2024-01-01' AS DATE) AND claim_date <"
+    " CAST('2024-07-01' AS DATE) THEN claim_amount ELSE 0 END) AS half FROM silver.claim GROUP BY source_system",
+    "SELECT source_system, MAX(claim_amount) AS n FROM silver.claim WHERE YEAR(claim_date) = 2024"
+    " GROUP BY source_system",
+    "SELECT YEAR(claim_date) AS y, CASE WHEN COUNT(*) >= 11 THEN COUNT(*) END AS n FROM silver.claim"
+    " GROUP BY YEAR(claim_date)",
+])  # fmt: skip
+def test_figures_of_many_may_be_of_a_span_of_time(declared: Declarations, select: str) -> None:
+    assert found(declared, select) == []
 
 
 def test_a_join_that_does_not_say_of_which_table_its_columns_are_is_refused(declared: Declarations) -> None:
@@ -345,5 +411,5 @@ def test_what_is_counted_as_hiding_as_much(declared: Declarations) -> None:
 
 def test_lineage_names_every_step_on_the_way() -> None:
     known = {"t": lineage.leaves("t", {"a": "name", "b": "not_personal"})}
-    made = lineage.trace("WITH x AS (SELECT a AS c FROM t) SELECT c || '!' AS d FROM x", known, lambda *kinds: False)
+    made = lineage.trace("WITH x AS (SELECT a AS c FROM t) SELECT c || '!' AS d FROM x", known, Bare())
     assert [str(one) for one in made["d"]] == ["t.a -> x.c"]

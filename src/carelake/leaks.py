@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 
 from . import privacy
@@ -20,6 +19,19 @@ PLAIN = ("flags", "is_current", "is_deleted", "is_change", "inserted_date", "mod
 HELD = ("is_quarantined", "quarantine_reasons")
 FLAGS = 3  # of one column that a mart may show: more would tell its value bit by bit
 TIMES = ("valid_from", "valid_to")  # of whatever kind the source's time is
+
+
+@dataclass(frozen=True)
+class Page:
+    """The privacy page, as lineage asks it."""
+
+    policy: Policy
+
+    def covers(self, kind: str, other: str) -> bool:
+        return privacy.hides_as_much(self.policy, kind, other)
+
+    def is_single(self, kind: str) -> bool:
+        return privacy.tells_apart(self.policy, kind)
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ def of_silver(table: Table, policy: Policy) -> dict[str, str]:
 def flows(declared: Declarations, mart: Mart) -> dict[str, Flows]:
     """Column of a mart -> the columns that reach it. Raises `Untraceable`."""
     known: Mapping[str, Relation] = {name: leaves(name, held) for name, held in kinds(declared).items()}
-    return trace(mart.select, known, partial(privacy.hides_as_much, declared.policy))
+    return trace(mart.select, known, Page(declared.policy))
 
 
 def leaks(declared: Declarations) -> Iterator[Leak]:

@@ -2,22 +2,23 @@
 
 What reaches a column carries its kind with it. It is harmless only where nothing of the value can be told any more:
 
-- in a COUNT, and in a difference of two dates in days, of which neither is told by the other; of the date in its year;
-- in a comparison, which tells one thing of two, as long as an expression makes one of each column. Several of them, as
-  in a CASE with many branches, tell the value bit by bit: the kind stays;
-- in a SUM of amounts, which cases and filters decide about; and in a place within a group.
+- in a COUNT or SUM over the rows of many persons or events; in days between two dates, and in the year of one;
+- in a comparison with what is known, which tells one thing of two, as long as an expression makes one of each column.
+  Several of them, as in a CASE with many branches, tell the value bit by bit: the kind stays;
+- in a place among the rows of one person or event.
 
-A filter that holds a column to what is written in it tells that value of every row that comes out. A join tells of the
-columns of the other side what it is joined by, unless they are guarded by a kind that hides as much. A column that
-cannot be named, or SQL that is not known here, fails: nobody could say what is in it.
+A filter that holds a column to what is known tells that value of every row that comes out. A comparison of two tables
+tells of the columns of either what it is compared with, unless they are guarded by a kind that hides as much. A column
+that cannot be named, or SQL that is not known here, fails: nobody could say what is in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import count
+from typing import Protocol
 
 import sqlglot
 from sqlglot import exp
@@ -36,13 +37,15 @@ CONSTANTS = (exp.Literal, exp.Null, exp.Boolean, exp.Placeholder, exp.DataType, 
 THROUGH = (  # what comes out of them can tell what went in
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.DPipe, exp.Paren, exp.Alias, exp.Cast, exp.TryCast,
     exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Replace, exp.Trim, exp.Left, exp.Right, exp.Round,
-    exp.Floor, exp.RegexpExtract, exp.Length, exp.Month, exp.Day, exp.StrToTime, exp.Anonymous, exp.Max, exp.Min,
+    exp.Floor, exp.RegexpExtract, exp.Length, exp.Year, exp.Month, exp.Day, exp.StrToTime, exp.Anonymous, exp.Max,
+    exp.Min,
     exp.Lag, exp.Lead, exp.Distinct, exp.ArrayAgg, exp.GroupConcat, exp.AnyValue, exp.First, exp.Last, exp.FirstValue,
     exp.LastValue, exp.Concat, exp.Lower, exp.Upper, exp.Substring, exp.Tuple, exp.Struct, *LOGIC,
 )  # fmt: skip
+BOUNDS = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 PLACES = (exp.RowNumber, exp.Rank)
 PINS = (exp.EQ, exp.NullSafeEQ, exp.In, exp.Between)  # with anything that is known, also with `$as_of`
-OF_NOBODY = "not_personal"
+OF_NOBODY, DATED = "not_personal", "event_date"
 SCOPES = count()
 
 
@@ -69,7 +72,18 @@ class Reach:
 Flows = frozenset[Reach]
 Relation = Mapping[str, Flows]  # column -> what reaches it
 Columns = Sequence[tuple[str, Flows]]  # the same in their order, whether or not they have names
-Covers = Callable[[str, str], bool]  # whether a kind hides at least what another one hides
+
+
+class Kinds(Protocol):
+    """What the privacy page says of kinds."""
+
+    def covers(self, kind: str, other: str) -> bool:
+        """Whether a kind hides at least what another one hides."""
+
+    def is_single(self, kind: str) -> bool:
+        """Whether its values tell persons or events apart."""
+
+
 NOTHING: Flows = frozenset()
 
 
@@ -78,21 +92,23 @@ def leaves(table: str, kinds: Mapping[str, str]) -> dict[str, Flows]:
     return {name: frozenset({Reach(f"{table}.{name}", kind, VALUE)}) for name, kind in kinds.items()}
 
 
-def trace(select: str, known: Mapping[str, Relation], covers: Covers) -> dict[str, Flows]:
+def trace(select: str, known: Mapping[str, Relation], kinds: Kinds) -> dict[str, Flows]:
     """Column of a SELECT over `known` relations -> all that reaches it. Raises `Untraceable`."""
-    return dict(_query(sqlglot.parse_one(select, dialect=HOME), known, covers))
+    return dict(_query(sqlglot.parse_one(select, dialect=HOME), known, kinds))
 
 
-def _query(node: exp.Expr, known: Mapping[str, Relation], covers: Covers) -> Columns:
+def _query(node: exp.Expr, known: Mapping[str, Relation], kinds: Kinds) -> Columns:
     if isinstance(node, exp.Subquery | exp.Paren):
-        return _query(node.this, known, covers)
+        return _query(node.this, known, kinds)
     if not isinstance(node, exp.Select | exp.SetOperation):
         raise Untraceable(f"{_name(node)} is not a SELECT that can be followed")
     for cte in node.ctes:
-        known = {**known, cte.alias.lower(): _passed(_query(cte.this, known, covers), cte.args["alias"])}
+        if "." in cte.alias:  # it would be taken for a table of that name
+            raise Untraceable(f"'{cte.alias}' cannot be the name of a CTE")
+        known = {**known, cte.alias.lower(): _passed(_query(cte.this, known, kinds), cte.args["alias"])}
     if isinstance(node, exp.Select):
-        return list(_Select(node, known, covers).columns())
-    left, right = (_query(side, known, covers) for side in (node.left, node.right))
+        return list(_Select(node, known, kinds).columns())
+    left, right = (_query(side, known, kinds) for side in (node.left, node.right))
     if len(left) != len(right):
         raise Untraceable("the sides of a UNION have not as many columns")
     return [(name, mine | other) for (name, mine), (_, other) in zip(left, right, strict=True)]
@@ -112,8 +128,8 @@ def _passed(made: Columns, alias: exp.TableAlias) -> Relation:
 class _Select:
     """One SELECT: its relations by alias, and what decides about its rows."""
 
-    def __init__(self, node: exp.Select, known: Mapping[str, Relation], covers: Covers) -> None:
-        self.node, self.known, self.covers = node, known, covers
+    def __init__(self, node: exp.Select, known: Mapping[str, Relation], kinds: Kinds) -> None:
+        self.node, self.known, self.kinds = node, known, kinds
         self.scope = next(SCOPES)
         self.relations: dict[str, Relation] = {}
         self.joined: dict[str, Flows] = {}
@@ -127,6 +143,8 @@ class _Select:
         for condition in conditions:
             self._decided_by(condition)
         self.decides |= self._hemmed(conditions)
+        self.is_aggregated = bool(node.args.get("group")) or any(map(_adds_up, node.expressions))
+        self.is_single = self._tells_apart(self._groups())
         if node.args.get("limit") or (node.args.get("distinct") and node.args["distinct"].args.get("on")):
             ordered = (one.this for one in (node.args.get("order") or exp.Order()).expressions)
             self.decides |= _through(ORDERED, _union(map(self.of, ordered)))
@@ -134,11 +152,11 @@ class _Select:
     def _add(self, source: exp.Expr) -> None:
         if isinstance(source, exp.Table) and source.name:
             name = ".".join(part.name for part in source.parts).lower()
-            if name not in self.known:
+            if name not in self.known or any("." in part.name for part in source.parts):
                 raise Untraceable(f"{name} is not known")
             self.relations[source.alias_or_name.lower()] = self.known[name]
         elif isinstance(source, exp.Subquery) and source.alias:
-            made = _query(source.this, self.known, self.covers)
+            made = _query(source.this, self.known, self.kinds)
             self.relations[source.alias.lower()] = _passed(made, source.args["alias"])
         else:
             raise Untraceable(f"what is read by {_name(source)} cannot be named")
@@ -147,6 +165,13 @@ class _Select:
         for place in ("where", "having", "qualify"):
             if condition := self.node.args.get(place):
                 yield condition.this
+
+    def _groups(self) -> Flows:
+        """What reaches the keys that rows are grouped by."""
+        group, columns = self.node.args.get("group"), self.node.expressions
+        keys = group.expressions if group else []
+        told = (columns[int(key.name) - 1] if isinstance(key, exp.Literal) and key.is_int else key for key in keys)
+        return _union(self.of(key) for key in told)
 
     def columns(self) -> Iterator[tuple[str, Flows]]:
         """What reaches each column that comes out."""
@@ -157,7 +182,15 @@ class _Select:
             except Untraceable as error:
                 error.column = error.column or name
                 raise
-            yield name, flows if _is_measure(column) else flows | self.decides
+            yield name, flows | self._decides(column)
+
+    def _decides(self, column: exp.Expr) -> Flows:
+        """What decides about the rows of a column shows in it, unless it is of the rows of many persons or events."""
+        if not self.is_aggregated:
+            return self.decides
+        if self.is_single:
+            return _union([self.decides, *self.joined.values()])
+        return self.decides if column.find(exp.Max, exp.Min, exp.ArrayAgg, exp.GroupConcat) else NOTHING
 
     # --- expressions -------------------------------------------------------------------------------------------------
 
@@ -170,8 +203,8 @@ class _Select:
         if isinstance(node, exp.Column):
             return self._column(node)
         if isinstance(node, exp.Subquery):
-            return _union(flows for _, flows in _query(node.this, self.known, self.covers))
-        if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
+            return _union(flows for _, flows in _query(node.this, self.known, self.kinds))
+        if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null) and _is_bare(node.this):
             return _through(PRESENT, self.of(node.this))  # whether there is a value tells nothing of it
         if isinstance(node, (*TESTS, exp.Is)):
             return self._test(node)
@@ -181,16 +214,24 @@ class _Select:
             return self._window(node)
         if isinstance(node, exp.Count):
             counted = NOTHING if isinstance(node.this, exp.Star) else self._below(node)
-            return _through(COUNTED, self._finished(node, counted), but=(COMPARED,))
+            return self._of_many(node, self._finished(node, counted), COMPARED, FLAG)
         if isinstance(node, exp.Sum | exp.Avg):
-            return _through(COUNTED, self._whole(node.this), but=(VALUE, COMPARED, JOINED))
-        if isinstance(node, exp.Year):
+            told = self._whole(node.this)
+            values = frozenset(one for one in told if one.how == VALUE)
+            return values | self._of_many(node, told - values, COMPARED, FLAG, JOINED)
+        if isinstance(node, exp.Year) and _is_bare(node.this):
             return _of_dates(YEAR, self._below(node))
         if isinstance(node, exp.DateDiff):
             return self._difference(node)
         if isinstance(node, THROUGH):
             return self._below(node)
         raise Untraceable(f"what {_name(node)} does to a column is not known")
+
+    def _of_many(self, node: exp.Expr, flows: Flows, *ways: str) -> Flows:
+        """What a count or a sum tells of what it is over: nothing, but of the rows of one person or event in `ways`."""
+        if self.is_single or isinstance(node.parent, exp.Window):
+            return _through(COUNTED, flows, but=ways)
+        return frozenset(replace(one, how=COUNTED, test="") for one in flows)
 
     def _below(self, node: exp.Expr) -> Flows:
         return _union(self.of(part) for part in node.iter_expressions())
@@ -208,9 +249,12 @@ class _Select:
 
     def _test(self, node: exp.Expr) -> Flows:
         """A flag of what is compared: it tells one thing of two."""
-        told = self._named(node)
+        told, beside = self._named(node), self._told_beside(node)
+        looked_up = {one.leaf for flows in beside.values() for one in flows}
         return frozenset(
-            replace(one, how=FLAG, test=told) if one.how == VALUE else one
+            replace(one, how=JOINED if one.leaf in looked_up else FLAG, test="" if one.leaf in looked_up else told)
+            if one.how == VALUE
+            else one
             for part in node.iter_expressions()
             if not isinstance(part, exp.Query)
             for one in self.of(part)
@@ -229,13 +273,19 @@ class _Select:
         ordered = _union(self.of(one.this) for one in by)
         told = NOTHING if isinstance(node.this, PLACES) else self.of(node.this)
         groups = _union(map(self.of, node.args.get("partition_by") or []))
-        is_small = any(one.how == VALUE and not self.covers(OF_NOBODY, one.kind) for one in groups)
+        guarded = (one for one in groups if one.how == VALUE and one.kind != DATED)
+        is_small = any(not self.kinds.covers(OF_NOBODY, one.kind) for one in guarded)
         return told | _through(RANKED if is_small else ORDERED, ordered)
+
+    def _tells_apart(self, keys: Flows) -> bool:
+        """Whether the rows that are alike in some keys are those of one person or event."""
+        return any(one.how == VALUE and self.kinds.is_single(one.kind) for one in keys)
 
     def _difference(self, node: exp.DateDiff) -> Flows:
         """How far two dates are apart tells neither; how far one is from a day that is known tells it."""
         sides = [self._whole(side) for side in (node.this, node.expression)]
-        if all(any((one.how, one.kind) == (VALUE, "event_date") for one in side) for side in sides):
+        dated = (any((one.how, one.kind) == (VALUE, DATED) for one in side) for side in sides)
+        if all(dated) and _is_bare(node.this) and _is_bare(node.expression):
             return _of_dates(DURATION, _union(sides))
         return _union(sides)
 
@@ -243,45 +293,61 @@ class _Select:
 
     def _decided_by(self, node: exp.Expr) -> None:
         """Take in what a condition tells of the rows that it lets through."""
-        if isinstance(node, exp.Is):
+        if isinstance(node, exp.Is) and _is_bare(node.this):
             return
         if isinstance(node, exp.In) and node.args.get("query"):
             self._member(node)
-        elif isinstance(node, TESTS):
+        elif isinstance(node, (*TESTS, exp.Is)):
             self._compared(node)
-        elif isinstance(node, exp.Column):
-            self.decides |= _through(FILTERED, self.of(node))
-        elif isinstance(node, LOGIC + WRAPS + (exp.Coalesce, exp.Case, exp.If)):
+        elif isinstance(node, LOGIC + WRAPS + (exp.Coalesce,)) and not isinstance(node, exp.Cast):
             for part in node.iter_expressions():
                 if not isinstance(part, CONSTANTS):
                     self._decided_by(part)
         else:
-            self.decides |= _through(FILTERED, self.of(node))
+            self.decides |= _filtered(self.of(node))
 
     def _compared(self, node: exp.Expr) -> None:
         sides = [side for side in node.iter_expressions() if side.find(exp.Column)]
-        if len(sides) > 1:
-            self._joins(list(node.find_all(exp.Column)))
-        elif isinstance(node, PINS) or (node.find(exp.Literal) and not isinstance(node, exp.NEQ)):
-            self.decides |= _through(FILTERED, _union(map(self.of, sides)))
+        self._joins(node)
+        if len(sides) < 2 and (isinstance(node, PINS) or node.find(exp.Literal) or node.find(exp.Case, exp.If)):
+            self.decides |= _filtered(_union(map(self.of, sides)))
+        elif any(one.how == FLAG for side in sides for one in self.of(side)):
+            self.decides |= _filtered(frozenset(one for side in sides for one in self.of(side) if one.how == FLAG))
 
-    def _joins(self, columns: Sequence[exp.Column], others: Flows = NOTHING) -> None:
+    def _joins(self, node: exp.Expr, others: Flows = NOTHING) -> None:
         """What columns are compared with is told by their relation, unless their own kinds there hide as much."""
+        for alias, told in self._told_beside(node, others).items():
+            self.joined[alias] = self.joined.get(alias, NOTHING) | _through(JOINED, told)
+
+    def _told_beside(self, node: exp.Expr, others: Flows = NOTHING) -> dict[str, Flows]:
+        """Relation -> what its columns are compared with, and do not hide. To be greater than another name or number
+        tells a place, whatever its kind.
+        """
         by_alias: dict[str, Flows] = {}
-        for column in columns:
+        is_ordering = isinstance(node, (*BOUNDS, exp.Between))
+        for column in node.find_all(exp.Column):
             alias = self._alias(column)
             by_alias[alias] = by_alias.get(alias, NOTHING) | self.of(column)
+        told = {}
         for alias, mine in by_alias.items():
             guards = {one.kind for one in mine if one.how not in HARMLESS}
             beside = _union([others, *(flows for other, flows in by_alias.items() if other != alias)])
-            told = frozenset(one for one in beside if not any(self.covers(guard, one.kind) for guard in guards))
-            self.joined[alias] = self.joined.get(alias, NOTHING) | _through(JOINED, told)
+            told[alias] = frozenset(
+                one
+                for one in beside
+                if one.how not in HARMLESS
+                and not any(
+                    self.kinds.covers(guard, one.kind) and not (is_ordering and self.kinds.is_single(one.kind))
+                    for guard in guards
+                )
+            )
+        return told
 
     def _hemmed(self, conditions: Iterable[exp.Expr]) -> Flows:
         """The columns that filters hold between two bounds: both together tell a value."""
         tests: dict[Reach, set[str]] = {}
         for condition in conditions:
-            for test in condition.find_all(exp.GT, exp.GTE, exp.LT, exp.LTE):
+            for test in condition.find_all(*BOUNDS):
                 sides = [side for side in test.iter_expressions() if side.find(exp.Column)]
                 for one in self.of(sides[0]) if len(sides) == 1 else NOTHING:
                     tests.setdefault(one, set()).add(test.sql(HOME))
@@ -293,8 +359,8 @@ class _Select:
         return next(alias for alias, held in self.relations.items() if column.name.lower() in held)
 
     def _member(self, node: exp.In) -> None:
-        made = _union(flows for _, flows in _query(node.args["query"], self.known, self.covers))
-        self._joins(list(node.this.find_all(exp.Column)), made)
+        made = _union(flows for _, flows in _query(node.args["query"], self.known, self.kinds))
+        self._joins(node.this, made)
         self.decides |= _through(FILTERED, frozenset(one for one in made if one.how != VALUE))
 
     # --- flags -------------------------------------------------------------------------------------------------------
@@ -332,12 +398,22 @@ def _has_two_outcomes(node: exp.Expr) -> bool:
     return isinstance(node, (*TESTS, *LOGIC, exp.Is))
 
 
-def _is_measure(node: exp.Expr) -> bool:
-    """Whether it only counts or adds up: which rows were let through shows in nobody's row."""
-    if not any(node.find_all(exp.Count, exp.Sum, exp.Avg)):
-        return False
-    bare = (one for one in node.find_all(exp.Column) if not one.find_ancestor(exp.Count, exp.Sum, exp.Avg))
-    return not any(bare) and not any(node.find_all(exp.Max, exp.Min, exp.Window))
+def _adds_up(node: exp.Expr) -> bool:
+    """Whether rows are put together in it, and not by a window."""
+    return any(not isinstance(one.parent, exp.Window) for one in node.find_all(exp.AggFunc))
+
+
+def _is_bare(node: exp.Expr) -> bool:
+    """A column as it stands, or cast."""
+    while isinstance(node, exp.Paren | exp.Cast):
+        node = node.this
+    return isinstance(node, exp.Column)
+
+
+def _filtered(flows: Flows) -> Flows:
+    """What rows are let through by; a flag by which they are tells as much as a comparison would there."""
+    stays = HARMLESS - {FLAG}
+    return frozenset(one if one.how in stays else replace(one, how=FILTERED, test="") for one in flows)
 
 
 def _through(how: str, flows: Flows, but: Collection[str] = ()) -> Flows:
@@ -348,7 +424,7 @@ def _through(how: str, flows: Flows, but: Collection[str] = ()) -> Flows:
 
 def _of_dates(how: str, flows: Flows) -> Flows:
     """The same, of which dates that were read by value reach in another way."""
-    return frozenset(replace(one, how=how) if (one.how, one.kind) == (VALUE, "event_date") else one for one in flows)
+    return frozenset(replace(one, how=how) if (one.how, one.kind) == (VALUE, DATED) else one for one in flows)
 
 
 def _union(flows: Iterable[Flows]) -> Flows:

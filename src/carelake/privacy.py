@@ -97,3 +97,9 @@ def _shown(policy: Policy, cells: Mapping[str, Cell], kind: str) -> tuple[int, s
 def _at_most(mine: tuple[int, str], theirs: tuple[int, str]) -> bool:
     """Two parts of a value cannot be compared, unless they are the same."""
     return mine == theirs or mine[0] < theirs[0]
+
+
+def tells_apart(policy: Policy, kind: str) -> bool:
+    """Whether values of a kind tell persons or events apart: somebody sees a token or a pseudonym of them."""
+    shown = {policy.stored[kind], *(cells[kind].treatment for cells in policy.seen.values())}
+    return not shown.isdisjoint({"token", "pseudonym"})

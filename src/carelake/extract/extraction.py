@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,7 +16,7 @@ import pyarrow as pa
 from .. import bronze, release
 from ..errors import LakeError
 from ..foreign import in_our_words
-from ..lake import Lake
+from ..lake import Lake, root
 from . import risk, selection
 from .selection import PSEUDONYM, Selected
 
@@ -90,6 +90,12 @@ def refused(lake: Lake, order: Order) -> None:
     if order.profile == AGREED and not order.agreement.strip():
         fix = "Give --agreement with the id of the data use agreement that the recipient has signed."
         raise ExtractRefused("a limited data set leaves under a data use agreement only (45 CFR 164.514(e)(4)).", fix)
+    if order.profile != AGREED and order.as_of < order.now.date():
+        found = "ages of an earlier day would tell of persons over 89 that they are younger."
+        raise ExtractRefused(found, "Leave --as-of out, or name a day that is not over.")
+    inside = [name for name, folder in _roots(lake).items() if order.out.resolve().is_relative_to(folder)]
+    if inside:
+        raise ExtractRefused(f"--out lies in the lake's own folder '{inside[0]}'.", "Name one outside of the lake.")
     if order.out.exists():
         raise ExtractRefused("the folder of --out is there already.", "Name a new one: an extract is never added to.")
     last = release.latest(lake.engine)
@@ -126,15 +132,19 @@ def make(lake: Lake, order: Order, log: ToldTo) -> Made:
     rows = {one.table: engine.hold(_out(one.table), _told(lake, one)) for one in tables}
     after = _indicators(lake, tables, _out)
     _tell(lake, log, asked, tables, rows)
-    parts = _write(lake, tables, work(order.out))
+    parts = _write(lake, tables, work(order))
     engine.let_go("unnamed", "pseudonym_of", risk.SMALL, risk.GONE)
     engine.let_go(*(name(one.table) for one in tables for name in (_held, _out)))
     return Made(number, last.id if last else 0, tables, rows, parts, before, after, suppressed, left_out)
 
 
-def work(out: Path) -> Path:
-    """Where an extract lies until it is whole."""
-    return out.with_name(f"{out.name}.undone")
+def _roots(lake: Lake) -> dict[str, Path]:
+    return {name: root(lake.project, lake.declared, name) for name in lake.declared.place.roots}
+
+
+def work(order: Order) -> Path:
+    """Where an extract lies until it is whole: a folder of its own, beside the one that it becomes."""
+    return order.out.with_name(f".{order.out.name}-{order.now:%Y%m%dT%H%M%S%f}-{os.getpid()}.undone")
 
 
 def _held(table: str) -> str:
@@ -233,8 +243,8 @@ def _tell(lake: Lake, log: ToldTo, asked: int, tables: Sequence[Selected], rows:
 def _write(lake: Lake, tables: Sequence[Selected], folder: Path) -> dict[str, str]:
     """Write each table in an order that says nothing of where its rows were."""
     with in_our_words("write"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)
     parts = {}
     for one in tables:
         columns = ", ".join(column.name for column in one.shown)

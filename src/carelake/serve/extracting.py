@@ -53,13 +53,13 @@ def extract(
             told = evidence.facts(lake.declared, order, made)
             _keep(lake, order, made, told)
         finally:
-            shutil.rmtree(extraction.work(order.out), ignore_errors=True)
+            shutil.rmtree(extraction.work(order), ignore_errors=True)
         return told
 
 
 def _keep(lake: Lake, order: Order, made: Made, told: Mapping[str, Any]) -> None:
     """Write the evidence, note the extract in `audit.extracts`, and let the folder be seen."""
-    folder, text = extraction.work(order.out), json.dumps(told, indent=2) + "\n"
+    folder, text = extraction.work(order), json.dumps(told, indent=2) + "\n"
     with in_our_words("write"):
         (folder / "evidence.json").write_text(text, encoding="utf-8")
         (folder / "evidence.html").write_text(html(evidence.sheet(told), FOOTER), encoding="utf-8")
