@@ -373,3 +373,40 @@ def vault_of(lake: Small) -> Path:
 def put(table: DeltaTable, rows: list[dict[str, Any]]) -> None:
     table.update_incremental()
     write_deltalake(table, pa.Table.from_pylist(rows, pa.schema(table.schema().to_arrow())), mode="overwrite")
+
+
+def saw(lake: Small, patient: int) -> tuple[int, int]:
+    """How many questions showed rows of a patient, and how many did not say whose theirs were."""
+    told = said(lake, "who-saw", str(patient))
+    return len(told["events"]), told["unnamed"]
+
+
+def test_whose_rows_were_shown_is_seen_from_the_values_and_not_from_the_name(small: Small) -> None:
+    small.invoke("query", "SELECT p.patient_key AS a, p.full_name FROM silver.patient AS p")
+    assert [saw(small, key) for key in (1, 2, 3)] == [(1, 0)] * 3
+    small.invoke("query", "WITH x AS (SELECT patient_key AS k FROM silver.claim) SELECT k AS b FROM x")
+    small.invoke("query", "SELECT * FROM silver.patient WHERE patient_key = 2")
+    assert saw(small, 2)[0] == 1 + (2 in {key for (key,) in small.ask("SELECT patient_key FROM silver.claim")}) * 2 + 1
+    small.invoke("query", "SELECT 999 AS patient_key, full_name FROM silver.patient")
+    assert saw(small, 999) == (0, 1)
+    small.invoke("query", "SELECT COUNT(patient_key) AS patient_key FROM silver.patient")
+    assert saw(small, 3)[1] == 2
+
+
+def test_histories_and_lists_of_what_is_wrong_are_logged_with_whose_they_are(small: Small) -> None:
+    small.sql("INSERT INTO patients SELECT 'P9', NULL, LastName, MiddleName, SSN, PhoneNumber, Gender, DOB, Address,"
+              " '2024-05-01' FROM patients WHERE PatientID = 'P1'")  # fmt: skip
+    assert small.run(1).exit_code(strict=False) == 0
+    assert small.invoke("history", "patient", "1").exit_code == 0
+    assert saw(small, 1) == (1, 0)
+    (whose,) = small.ask("SELECT patient_key FROM silver.claim WHERE claim_key = 1")[0]
+    before = saw(small, whose)[0]
+    assert small.invoke("history", "claim", "1").exit_code == 0
+    assert saw(small, whose)[0] == before + 1
+    held = small.invoke("quarantine", "export", "patient", "--out", str(small.folder / "held.csv"))
+    assert held.exit_code == 0
+    assert saw(small, 4)[0] == 1
+    assert small.invoke("quarantine", "list", "--rows").exit_code == 0
+    assert small.invoke("quality", "--rule", "patient.first_name_present").exit_code == 0
+    actions = [one["action"] for one in said(small, "user", getpass.getuser())]
+    assert {"history", "quarantine export", "quarantine list", "quality"} <= set(actions)

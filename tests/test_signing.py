@@ -84,9 +84,12 @@ def test_what_was_not_signed_as_it_stands_does_not_count(signed: Path, file: str
 
 def test_another_key_than_the_officers_signs_nothing(signed: Path, tmp_path: Path) -> None:
     carelake(signed, "privacy", "key", "--out", str(tmp_path / "other"))
+    before = (signed / signing.NAME).read_text()
     words = ("privacy", "sign", "--by", "Eve", "--role", "officer", "--key", str(tmp_path / "other"))
-    assert carelake(signed, *words).exit_code == 0
-    assert set(refused(signed)) == {"LAKE-114"}
+    told = carelake(signed, *words).exception
+    assert isinstance(told, signing.KeyFileUnfit)
+    assert "not the key of the officer in lake.yml" in str(told)
+    assert (signed / signing.NAME).read_text() == before
 
 
 def test_in_dev_nothing_has_to_be_signed_and_check_says_what_is_not(made: Path) -> None:

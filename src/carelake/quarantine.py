@@ -176,6 +176,15 @@ def export(lake: Lake, table: str, out: Path) -> int:
     return len(told)
 
 
+def persons(lake: Lake, table: str, column: str) -> list[int]:
+    """The keys of persons, in `column`, of all that is held back of a table; none if it has no such column."""
+    held = f"quarantine.{known(lake, table).name}"
+    if column not in lake.engine.columns(held):
+        return []
+    told = lake.engine.ask(f"SELECT DISTINCT {column} AS key FROM {held} WHERE NOT {column} IS NULL")
+    return [int(key) for key in told["key"].to_pylist()]
+
+
 def _new(out: Path) -> TextIO:
     """A new file that only its owner may read."""
     try:

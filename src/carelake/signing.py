@@ -80,8 +80,12 @@ def make_key(path: Path) -> str:
     return made.public_key().public_bytes_raw().hex()
 
 
-def under(project: Path, page: Mapping[str, Any], key: Path, who: str, role: str, now: datetime) -> Signature:
-    """Sign the page of a project with the key in a file; the signature is put beside it. Raises `KeyFileUnfit`."""
+def under(
+    project: Path, page: Mapping[str, Any], key: Path, officer: str, who: str, role: str, now: datetime
+) -> Signature:
+    """Sign the page of a project with the key in a file, which has to be that of the `officer` whom lake.yml names; the
+    signature is put beside the page. Raises `KeyFileUnfit`.
+    """
     if not who.strip() or not role.strip():
         raise KeyFileUnfit("it is not said who signs, or in which role.", "Give --by NAME and --role ROLE.")
     try:
@@ -89,6 +93,10 @@ def under(project: Path, page: Mapping[str, Any], key: Path, who: str, role: str
         made = sign(page, secret, who, role, now)
     except (OSError, ValueError):
         raise KeyFileUnfit("the file holds no key that can be read.", "Make one: `carelake privacy key`.") from None
+    if made.public_key != officer:
+        found = "lake.yml names no privacy officer" if not officer else "this is not the key of the officer in lake.yml"
+        fix = f"Let lake.yml say `privacy_officer: {made.public_key}`, if that is who signs."
+        raise KeyFileUnfit(f"{found}, so that the signature would not count.", fix)
     write(project, made)
     return made
 

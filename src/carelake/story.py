@@ -76,6 +76,11 @@ def waiting(table: Table, keys: Iterable[int]) -> str:
     )
 
 
+def whose(table: Table, keys: Iterable[int], person: str) -> str:
+    """The persons, by the column that holds their keys, of the rows of a story."""
+    return f"SELECT DISTINCT {person} FROM {STEPS} WHERE {table.own_key} IN ({_listed(keys)}) AND NOT {person} IS NULL"
+
+
 def _listed(keys: Iterable[int]) -> str:
     return ", ".join(str(int(key)) for key in sorted(keys)) or "NULL"
 

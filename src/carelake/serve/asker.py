@@ -6,7 +6,7 @@ import base64
 import getpass
 import hmac
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,10 +85,16 @@ class Log:
         }
         return self._append(read.action, told)
 
-    def shown(self, number: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The batches of an answer to question `number`, each once it is said how many rows it has, and whose."""
+    def shown(
+        self, number: int, batches: Iterable[pa.RecordBatch], persons: Collection[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The batches of an answer to question `number`, each once it is said how many rows it has, and whose:
+        `persons` are the columns that say it, or the one of that name, if nobody could tell.
+        """
+        said = {PERSON} if persons is None else {name.lower() for name in persons}
         for batch in batches:
-            keys = batch.column(PERSON).to_pylist() if PERSON in batch.schema.names else []
+            places = [place for place, name in enumerate(batch.schema.names) if name.lower() in said]
+            keys = [key for place in places for key in batch.column(place).to_pylist()]
             self.shown_of(number, batch.num_rows, keys)
             yield batch
 

@@ -77,7 +77,8 @@ def sign(
 
     pages = declare.read_pages(State.project)
     page, more = declare_policy.to_sign(pages.policy, pages.project_policy)
-    made = None if dry_run else signing.under(State.project, page, key, by, role, now())
+    officer = str(pages.lake.says.get("privacy_officer", ""))
+    made = None if dry_run else signing.under(State.project, page, key, officer, by, role, now())
     if as_json:
         typer.echo(json.dumps({"shows_more": more, "signed": asdict(made) if made else None}))
     else:

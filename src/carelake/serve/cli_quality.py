@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -28,6 +29,7 @@ def quality(
 
     if rule:
         told, keys = assessment.breaking(State.project, rule)
+        _log(rule, keys)
         if as_json:
             typer.echo(json.dumps({"rule": rule, "must": told.must, "because": told.because, "keys": keys}))
         else:
@@ -81,3 +83,16 @@ def resume(as_json: Json = False) -> None:
         typer.echo(json.dumps(asdict(found), default=str))
     else:
         typer.echo(f"Release {found.id}: readers see the same tables; the next `carelake run` releases again.")
+
+
+def _log(rule: str, keys: Sequence[int]) -> None:
+    """Say in the access log whose keys are shown."""
+    from .. import declare
+    from ..lake import root
+    from .asker import PERSON, Asker, Log, Read
+
+    declared = declare.read(State.project)
+    table = declared.tables[rule.partition(".")[0]]
+    log = Log(root(State.project, declared, "lake"), Asker.here(State.project))
+    read = Read("quality", (f"silver.{table.name}",), (f"silver.{table.name}.{table.own_key}",), None, (rule,))
+    log.shown_of(log.asked(read), len(keys), keys if table.own_key == PERSON else ())

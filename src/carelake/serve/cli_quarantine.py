@@ -81,6 +81,9 @@ def list_(
     with _lake(writing=False) as lake:
         waits, allowed = quarantine.waits(lake, now(), table, rule, source), quarantine.days(lake)
         listed = list(quarantine.rows(lake, table, rule, source)) if rows else []
+        if listed:
+            log = _log(lake)
+            log.shown_of(log.asked(_read("list", table or "*", rule, source)), len(listed))
     if as_json:
         told: dict[str, Any] = {"days": allowed, "waits": [asdict(one) for one in waits]}
         typer.echo(json.dumps(told | ({"rows": listed} if rows else {}), default=str))
@@ -177,10 +180,11 @@ def export(
 ) -> None:
     """Write what is held back of a table to a CSV in which corrections are filled in, for `repair --from`."""
     from .. import quarantine
+    from .asker import PERSON
 
     with _lake(writing=False) as lake:
         log = _log(lake)
         number = log.asked(_read("export", quarantine.known(lake, table).name))
         count = quarantine.export(lake, table, out)
-        log.shown_of(number, count)
+        log.shown_of(number, count, quarantine.persons(lake, table, PERSON))
     typer.echo(json.dumps({"rows": count}) if as_json else f"{count:,} rows written to {out}.")

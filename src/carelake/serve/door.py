@@ -32,7 +32,7 @@ from ..lake import ZONES, root
 from ..model import REPAIR, Declarations, Feed, Table
 from ..repaired import RESOLVED
 from . import question as questions
-from .asker import Asker, Log, Read
+from .asker import PERSON, Asker, Log, Read
 
 MEMORY = "2GB"  # of one question; what needs more spills, encrypted, to a folder of its own
 SHOWN_AS_STORED = ("gold", "quarantine", "reference")  # of silver, only the views: row hashes are never shown
@@ -63,7 +63,9 @@ def ask(
             answer = db.sql(question).to_arrow_reader(10_000)
         except duckdb.Error as error:
             raise _explained(error, db, named) from None
-        yield pa.RecordBatchReader.from_batches(answer.schema, log.shown(number, _batches(answer)))
+        known = {name: [column.lower() for column, *_ in db.execute(f"DESCRIBE {name}").fetchall()] for name in named}
+        persons = questions.persons(question, known, PERSON)
+        yield pa.RecordBatchReader.from_batches(answer.schema, log.shown(number, _batches(answer), persons))
 
 
 @contextmanager

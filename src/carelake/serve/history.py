@@ -13,6 +13,7 @@ from ..changes import compared, is_told
 from ..errors import RowUnknown, choose
 from ..model import Declarations, Event, Table
 from . import door
+from .asker import PERSON
 
 ROUNDS = 64  # from row to row; what goes on for longer is cut
 Tell = Callable[[str], list[dict[str, Any]]]
@@ -82,6 +83,8 @@ def read(project: Path, table: str, named: str, source: str = "") -> History:
         keys = _linked(about, tell, key)
         moments = tuple(_moments(about, declared, tell, keys))
         held = tuple(_held(row) for row in tell(story.waiting(about, keys)))
+        if PERSON in {about.own_key, *about.refers}:
+            tell(story.whose(about, keys, PERSON))  # so that the access log knows
     if key not in {*(moment.key for moment in moments), *(one.key for one in held)}:
         raise _unknown(table)
     is_current = any(moment.is_current for moment in moments if moment.key == key)

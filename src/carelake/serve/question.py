@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -11,6 +11,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import TokenType
 from sqlglot.tokens import Tokenizer
 
+from .. import lineage
 from ..errors import QuestionRefused
 
 LAYERS = ("bronze", "silver", "gold", "audit", "quarantine", "reference")
@@ -69,6 +70,33 @@ def columns(asked: Any, db: duckdb.DuckDBPyConnection, named: Sequence[str]) -> 
         for name, *_ in db.execute(f"DESCRIBE {table}").fetchall():
             if "*" in said or name.lower() in said:
                 yield f"{table}.{name}"
+
+
+def persons(question: str, known: Mapping[str, Sequence[str]], key: str) -> set[str] | None:
+    """The columns of an answer that are the `key` of a stored table, under whatever name; None if that cannot be told.
+    `known`: table that the question names -> its columns.
+    """
+    try:
+        made = lineage.trace(question, {name: lineage.leaves(name, dict.fromkeys(held, "")) for name, held in
+                                        known.items()}, _Nothing())  # fmt: skip
+    except (lineage.Untraceable, SqlglotError, ValueError):
+        return None
+    return {name for name, flows in made.items() if _is_of(flows, key)}
+
+
+def _is_of(flows: lineage.Flows, key: str) -> bool:
+    values = [one for one in flows if one.how == lineage.VALUE]
+    return bool(values) and all(one.leaf.endswith(f".{key}") for one in values)
+
+
+class _Nothing:
+    """A page on which no kind hides another: it is only asked where values come from."""
+
+    def covers(self, kind: str, other: str) -> bool:
+        return True
+
+    def is_single(self, kind: str) -> bool:
+        return False
 
 
 def _said(node: Any) -> Iterator[str]:

@@ -76,7 +76,9 @@ def run(did: Run) -> None:
     for why, names in _grouped(idle).items():
         out.print(f"[dim]Inactive ({escape(why)}): {', '.join(names)}.[/]")
     landed = sum(step.rows for step in did.steps if step.step == "extract")
-    released = f"release {did.released}" if did.released else "nothing new to release"
+    failed = any(step.outcome == "failed" for step in did.steps)
+    nothing = "nothing is released: see what failed" if failed else "nothing new to release"
+    released = f"release {did.released}" if did.released else nothing
     out.print(f"Run {did.run_id}, as of {did.as_of}: {landed:,} rows landed, {released}.")
 
 
@@ -146,7 +148,7 @@ def answer(batches: pa.RecordBatchReader, form: str) -> None:
         grid(batches)
 
 
-def grid(batches: pa.RecordBatchReader) -> None:
+def grid(batches: pa.RecordBatchReader, more: str = "`--format csv` writes them all") -> None:
     """The first rows of an answer: as a table, or a column a line where a table would be wider than the terminal."""
     rows: list[dict[str, Any]] = []
     count = 0
@@ -155,7 +157,7 @@ def grid(batches: pa.RecordBatchReader) -> None:
         count += batch.num_rows
     draw(batches.schema.names, [[str(_plain(value)) for value in row.values()] for row in rows])
     if count > SHOWN:
-        console().print(f"{count:,} rows, of which {SHOWN} are shown: `--format csv` writes them all.")
+        console().print(f"{count:,} rows, of which {SHOWN} are shown: {more}.")
 
 
 def draw(names: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:

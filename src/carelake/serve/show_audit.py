@@ -43,4 +43,5 @@ def events(told: Sequence[dict[str, Any]]) -> None:
 
 def unnamed(many: int) -> None:
     if many:
-        console().print(f"{many:,} more questions showed rows of patients without naming them: a count, most often.")
+        said = "did not say whose: figures, or rows without the patient's key. `carelake audit user` lists them."
+        console().print(f"{many:,} more questions showed rows of tables about patients and {said}", soft_wrap=True)

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from ..reconcile import plain
 from .reconciliations import Told
-from .show import answer, console, draw
+from .show import console, draw, grid
 
 COLOUR = {"failed": "red", "warned": "yellow"}
 
@@ -34,7 +34,7 @@ def reconciled(told: Sequence[Told], name: str) -> None:
 def behind(told: Told, batches: pa.RecordBatchReader) -> None:
     """The keys of the rows, or the loads, that make the difference."""
     console().print(f"\nBehind {escape(told.name)}:")
-    answer(batches, "table")
+    grid(batches, "`--json` writes them all")
 
 
 def _items(told: Told) -> list[list[str]]:

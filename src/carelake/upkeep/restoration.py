@@ -12,6 +12,7 @@ from ..bronze import digest
 from ..errors import BackupUnfit
 from ..foreign import in_our_words
 from ..model import Place
+from ..project import GITIGNORE
 from ..secret import VAULT_KEY, Secrets
 from . import sealing
 from .backup_store import Manifest, Store, copied
@@ -102,7 +103,10 @@ def _begin(manifest: Manifest, project: Path, places: Mapping[str, Path]) -> Non
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             fix = "Choose an empty folder; `--lake-yml FILE` gives a lake.yml with other roots."
             raise BackupUnfit(f"{folder} is not empty.", fix)
-    project.mkdir(parents=True, exist_ok=True)
+    for folder in (project, *places.values()):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (project / ".gitignore").exists():
+        (project / ".gitignore").write_text(GITIGNORE, encoding="utf-8")
     mark.write_text(manifest.id, encoding="utf-8")
 
 
