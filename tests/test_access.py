@@ -308,8 +308,9 @@ def test_what_is_shown_of_quarantine_is_in_the_log(fresh: Small, tmp_path: Path)
     assert fresh.invoke("quarantine", "export", "patient", "--out", str(tmp_path / "held.csv")).exit_code == 0
     told = said(fresh, "user", getpass.getuser())
     assert [(one["action"], one["tables_read"], one["rows_shown"], one["patients"]) for one in told] == [
+        ("quarantine list", ["quarantine.patient"], 1, 0),
         ("quarantine show", ["quarantine.patient"], 1, 1),
-        ("quarantine export", ["quarantine.patient"], 1, 0),
+        ("quarantine export", ["quarantine.patient"], 1, 1),
     ]
 
 

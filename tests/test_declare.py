@@ -35,7 +35,7 @@ FOUND = [
     ("LAKE-105", "silver/encounter.yml:2"),
     ("LAKE-101", "silver/patient.yml:1"),
     ("LAKE-102", "silver/patient.yml:3"),
-    ("LAKE-104", "silver/patient.yml:16"),
+    ("LAKE-104", "silver/patient.yml:17"),
     ("LAKE-102", "silver/provider.yml:19"),
     ("LAKE-102", "sources/hos-b.yml:10"),
     ("LAKE-109", "sources/hos-b.yml:7"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from carelake import declare, leaks, lineage, project, sql
+from carelake import declare, leaks, lineage, project, reach, sql
 from carelake.errors import DeclarationsRefused
 from carelake.model import Column, Declarations, Mart
 
@@ -410,6 +410,6 @@ def test_what_is_counted_as_hiding_as_much(declared: Declarations) -> None:
 
 
 def test_lineage_names_every_step_on_the_way() -> None:
-    known = {"t": lineage.leaves("t", {"a": "name", "b": "not_personal"})}
+    known = {"t": reach.leaves("t", {"a": "name", "b": "not_personal"})}
     made = lineage.trace("WITH x AS (SELECT a AS c FROM t) SELECT c || '!' AS d FROM x", known, Bare())
     assert [str(one) for one in made["d"]] == ["t.a -> x.c"]

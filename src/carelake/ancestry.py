@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from . import leaks
 from .check import bare_column
 from .errors import LakeError, choose
-from .lineage import Reach, Untraceable
 from .model import VIEWS, Declarations, Table
+from .reach import Reach, Untraceable
 
 
 class ColumnUnknown(LakeError):

@@ -59,7 +59,7 @@ def _inexact(page: Page, kinds: Mapping[str, Any]) -> Iterator[Mistake]:
             kind = told(part(columns, word), "kind")
             if word not in columns:
                 yield from unknown(page, word, "column", columns)
-            elif (kinds.get(kind) or [""])[0] != "restrict":
+            elif kind in kinds and kinds[kind][:1] != ["restrict"]:
                 found = f"'{word}' of '{view}' is not in the restricted zone"
                 why = "The view would have nothing to show of it, or what silver shows already."
                 yield page.mistake("LAKE-152", word, found, why, "Name columns that privacy.yml says to `restrict`.")

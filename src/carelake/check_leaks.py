@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from . import leaks
 from .errors import Mistake
 from .leaks import Leak
-from .lineage import COMPARED, FILTERED, JOINED, ORDERED, VALUE
 from .model import Declarations
 from .page import Page
+from .reach import COMPARED, FILTERED, JOINED, ORDERED, VALUE
 
 HOW = {  # how a column reaches another one -> what that tells
     VALUE: "its value comes out",

@@ -22,8 +22,8 @@ from . import (
     repaired,
     silver,
 )
-from .lineage import Flows
 from .model import Column, Declarations, Mart, Policy, Table
+from .reach import Flows
 from .tell import alert
 from .upkeep import needs
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from . import privacy
-from .lineage import COMPARED, FLAG, HARMLESS, Flows, Reach, Relation, Untraceable, leaves, trace
+from .lineage import trace
 from .model import VIEWS, Column, Declarations, Mart, Policy, Table
+from .reach import COMPARED, FLAG, HARMLESS, Flows, Reach, Relation, Untraceable, leaves
 
 PLAIN = ("flags", "is_current", "is_deleted", "is_change", "inserted_date", "modified_date")  # of nobody
 HELD = ("is_quarantined", "quarantine_reasons")

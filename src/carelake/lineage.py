@@ -14,21 +14,43 @@ that cannot be named, or SQL that is not known here, fails: nobody could say wha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import reduce
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import count
-from typing import Protocol
 
 import sqlglot
 from sqlglot import exp
 
 from .errors import choose
+from .reach import (
+    COMPARED,
+    COUNTED,
+    DATED,
+    DURATION,
+    FILTERED,
+    FLAG,
+    HARMLESS,
+    JOINED,
+    NOTHING,
+    OF_NOBODY,
+    ORDERED,
+    PRESENT,
+    RANKED,
+    VALUE,
+    YEAR,
+    Columns,
+    Flows,
+    Kinds,
+    Reach,
+    Relation,
+    Untraceable,
+    filtered,
+    of_dates,
+    through,
+    union,
+)
 from .sql import HOME
 
-VALUE, COMPARED, FILTERED, JOINED, ORDERED = "value", "compared", "filtered", "joined", "ordered"
-FLAG, COUNTED, RANKED, PRESENT, DURATION, YEAR = "flag", "counted", "ranked", "present", "duration", "year"
-HARMLESS = {FLAG, COUNTED, RANKED, PRESENT, DURATION, YEAR}  # ways in which no kind reaches a column
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 TESTS = (*COMPARISONS, exp.Between, exp.In, exp.RegexpLike)
 LOGIC = (exp.And, exp.Or, exp.Not)
@@ -45,51 +67,7 @@ THROUGH = (  # what comes out of them can tell what went in
 BOUNDS = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 PLACES = (exp.RowNumber, exp.Rank)
 PINS = (exp.EQ, exp.NullSafeEQ, exp.In, exp.Between)  # with anything that is known, also with `$as_of`
-OF_NOBODY, DATED = "not_personal", "event_date"
 SCOPES = count()
-
-
-class Untraceable(Exception):
-    """What a column is made of cannot be told. `column` is the one that comes out; empty if it is all of them."""
-
-    column = ""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """One column that reaches another: which, of which kind, how, and over which columns."""
-
-    leaf: str
-    kind: str
-    how: str
-    test: str = ""  # of a flag, the comparison that made it
-    path: tuple[str, ...] = field(default=(), compare=False)
-
-    def __str__(self) -> str:
-        return " -> ".join((self.leaf, *self.path))
-
-
-Flows = frozenset[Reach]
-Relation = Mapping[str, Flows]  # column -> what reaches it
-Columns = Sequence[tuple[str, Flows]]  # the same in their order, whether or not they have names
-
-
-class Kinds(Protocol):
-    """What the privacy page says of kinds."""
-
-    def covers(self, kind: str, other: str) -> bool:
-        """Whether a kind hides at least what another one hides."""
-
-    def is_single(self, kind: str) -> bool:
-        """Whether its values tell persons or events apart."""
-
-
-NOTHING: Flows = frozenset()
-
-
-def leaves(table: str, kinds: Mapping[str, str]) -> dict[str, Flows]:
-    """A stored table as a relation: each column reaches itself."""
-    return {name: frozenset({Reach(f"{table}.{name}", kind, VALUE)}) for name, kind in kinds.items()}
 
 
 def trace(select: str, known: Mapping[str, Relation], kinds: Kinds) -> dict[str, Flows]:
@@ -147,7 +125,7 @@ class _Select:
         self.is_single = self._tells_apart(self._groups())
         if node.args.get("limit") or (node.args.get("distinct") and node.args["distinct"].args.get("on")):
             ordered = (one.this for one in (node.args.get("order") or exp.Order()).expressions)
-            self.decides |= _through(ORDERED, _union(map(self.of, ordered)))
+            self.decides |= through(ORDERED, union(map(self.of, ordered)))
 
     def _add(self, source: exp.Expr) -> None:
         if isinstance(source, exp.Table) and source.name:
@@ -171,7 +149,7 @@ class _Select:
         group, columns = self.node.args.get("group"), self.node.expressions
         keys = group.expressions if group else []
         told = (columns[int(key.name) - 1] if isinstance(key, exp.Literal) and key.is_int else key for key in keys)
-        return _union(self.of(key) for key in told)
+        return union(self.of(key) for key in told)
 
     def columns(self) -> Iterator[tuple[str, Flows]]:
         """What reaches each column that comes out."""
@@ -189,7 +167,7 @@ class _Select:
         if not self.is_aggregated:
             return self.decides
         if self.is_single:
-            return _union([self.decides, *self.joined.values()])
+            return union([self.decides, *self.joined.values()])
         return self.decides if column.find(exp.Max, exp.Min, exp.ArrayAgg, exp.GroupConcat) else NOTHING
 
     # --- expressions -------------------------------------------------------------------------------------------------
@@ -203,9 +181,9 @@ class _Select:
         if isinstance(node, exp.Column):
             return self._column(node)
         if isinstance(node, exp.Subquery):
-            return _union(flows for _, flows in _query(node.this, self.known, self.kinds))
+            return union(flows for _, flows in _query(node.this, self.known, self.kinds))
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null) and _is_bare(node.this):
-            return _through(PRESENT, self.of(node.this))  # whether there is a value tells nothing of it
+            return through(PRESENT, self.of(node.this))  # whether there is a value tells nothing of it
         if isinstance(node, (*TESTS, exp.Is)):
             return self._test(node)
         if isinstance(node, exp.Case | exp.If):
@@ -220,7 +198,7 @@ class _Select:
             values = frozenset(one for one in told if one.how == VALUE)
             return values | self._of_many(node, told - values, COMPARED, FLAG, JOINED)
         if isinstance(node, exp.Year) and _is_bare(node.this):
-            return _of_dates(YEAR, self._below(node))
+            return of_dates(YEAR, self._below(node))
         if isinstance(node, exp.DateDiff):
             return self._difference(node)
         if isinstance(node, THROUGH):
@@ -230,11 +208,11 @@ class _Select:
     def _of_many(self, node: exp.Expr, flows: Flows, *ways: str) -> Flows:
         """What a count or a sum tells of what it is over: nothing, but of the rows of one person or event in `ways`."""
         if self.is_single or isinstance(node.parent, exp.Window):
-            return _through(COUNTED, flows, but=ways)
+            return through(COUNTED, flows, but=ways)
         return frozenset(replace(one, how=COUNTED, test="") for one in flows)
 
     def _below(self, node: exp.Expr) -> Flows:
-        return _union(self.of(part) for part in node.iter_expressions())
+        return union(self.of(part) for part in node.iter_expressions())
 
     def _column(self, node: exp.Column) -> Flows:
         name, alias = node.name.lower(), node.table.lower()
@@ -265,17 +243,17 @@ class _Select:
         branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]
         tests = (exp.EQ(this=operand.copy(), expression=one.this.copy()) if operand else one.this for one in branches)
         values = [*(one.args["true"] for one in branches), node.args.get("default") or node.args.get("false")]
-        return _union(map(self.of, [*tests, *filter(None, values)]))
+        return union(map(self.of, [*tests, *filter(None, values)]))
 
     def _window(self, node: exp.Window) -> Flows:
         """What a window tells; and of the order of its rows nothing within small groups, and their place among all."""
         by = node.args["order"].expressions if node.args.get("order") else []
-        ordered = _union(self.of(one.this) for one in by)
+        ordered = union(self.of(one.this) for one in by)
         told = NOTHING if isinstance(node.this, PLACES) else self.of(node.this)
-        groups = _union(map(self.of, node.args.get("partition_by") or []))
+        groups = union(map(self.of, node.args.get("partition_by") or []))
         guarded = (one for one in groups if one.how == VALUE and one.kind != DATED)
         is_small = any(not self.kinds.covers(OF_NOBODY, one.kind) for one in guarded)
-        return told | _through(RANKED if is_small else ORDERED, ordered)
+        return told | through(RANKED if is_small else ORDERED, ordered)
 
     def _tells_apart(self, keys: Flows) -> bool:
         """Whether the rows that are alike in some keys are those of one person or event."""
@@ -286,8 +264,8 @@ class _Select:
         sides = [self._whole(side) for side in (node.this, node.expression)]
         dated = (any((one.how, one.kind) == (VALUE, DATED) for one in side) for side in sides)
         if all(dated) and _is_bare(node.this) and _is_bare(node.expression):
-            return _of_dates(DURATION, _union(sides))
-        return _union(sides)
+            return of_dates(DURATION, union(sides))
+        return union(sides)
 
     # --- what decides about rows -------------------------------------------------------------------------------------
 
@@ -304,20 +282,20 @@ class _Select:
                 if not isinstance(part, CONSTANTS):
                     self._decided_by(part)
         else:
-            self.decides |= _filtered(self.of(node))
+            self.decides |= filtered(self.of(node))
 
     def _compared(self, node: exp.Expr) -> None:
         sides = [side for side in node.iter_expressions() if side.find(exp.Column)]
         self._joins(node)
         if len(sides) < 2 and (isinstance(node, PINS) or node.find(exp.Literal) or node.find(exp.Case, exp.If)):
-            self.decides |= _filtered(_union(map(self.of, sides)))
+            self.decides |= filtered(union(map(self.of, sides)))
         elif any(one.how == FLAG for side in sides for one in self.of(side)):
-            self.decides |= _filtered(frozenset(one for side in sides for one in self.of(side) if one.how == FLAG))
+            self.decides |= filtered(frozenset(one for side in sides for one in self.of(side) if one.how == FLAG))
 
     def _joins(self, node: exp.Expr, others: Flows = NOTHING) -> None:
         """What columns are compared with is told by their relation, unless their own kinds there hide as much."""
         for alias, told in self._told_beside(node, others).items():
-            self.joined[alias] = self.joined.get(alias, NOTHING) | _through(JOINED, told)
+            self.joined[alias] = self.joined.get(alias, NOTHING) | through(JOINED, told)
 
     def _told_beside(self, node: exp.Expr, others: Flows = NOTHING) -> dict[str, Flows]:
         """Relation -> what its columns are compared with, and do not hide. To be greater than another name or number
@@ -331,7 +309,7 @@ class _Select:
         told = {}
         for alias, mine in by_alias.items():
             guards = {one.kind for one in mine if one.how not in HARMLESS}
-            beside = _union([others, *(flows for other, flows in by_alias.items() if other != alias)])
+            beside = union([others, *(flows for other, flows in by_alias.items() if other != alias)])
             told[alias] = frozenset(
                 one
                 for one in beside
@@ -351,7 +329,7 @@ class _Select:
                 sides = [side for side in test.iter_expressions() if side.find(exp.Column)]
                 for one in self.of(sides[0]) if len(sides) == 1 else NOTHING:
                     tests.setdefault(one, set()).add(test.sql(HOME))
-        return _through(FILTERED, frozenset(one for one, told in tests.items() if len(told) > 1))
+        return through(FILTERED, frozenset(one for one, told in tests.items() if len(told) > 1))
 
     def _alias(self, column: exp.Column) -> str:
         if column.table:
@@ -359,9 +337,9 @@ class _Select:
         return next(alias for alias, held in self.relations.items() if column.name.lower() in held)
 
     def _member(self, node: exp.In) -> None:
-        made = _union(flows for _, flows in _query(node.args["query"], self.known, self.kinds))
+        made = union(flows for _, flows in _query(node.args["query"], self.known, self.kinds))
         self._joins(node.this, made)
-        self.decides |= _through(FILTERED, frozenset(one for one in made if one.how != VALUE))
+        self.decides |= through(FILTERED, frozenset(one for one in made if one.how != VALUE))
 
     # --- flags -------------------------------------------------------------------------------------------------------
 
@@ -408,27 +386,6 @@ def _is_bare(node: exp.Expr) -> bool:
     while isinstance(node, exp.Paren | exp.Cast):
         node = node.this
     return isinstance(node, exp.Column)
-
-
-def _filtered(flows: Flows) -> Flows:
-    """What rows are let through by; a flag by which they are tells as much as a comparison would there."""
-    stays = HARMLESS - {FLAG}
-    return frozenset(one if one.how in stays else replace(one, how=FILTERED, test="") for one in flows)
-
-
-def _through(how: str, flows: Flows, but: Collection[str] = ()) -> Flows:
-    """The same reaching in another way; what is harmless stays so, and so does what reaches in the ways `but`."""
-    stays = {*HARMLESS, *but} - ({FLAG} if how == COUNTED else set())  # flags of many rows are added up
-    return frozenset(one if one.how in stays else replace(one, how=how, test="") for one in flows)
-
-
-def _of_dates(how: str, flows: Flows) -> Flows:
-    """The same, of which dates that were read by value reach in another way."""
-    return frozenset(replace(one, how=how) if (one.how, one.kind) == (VALUE, DATED) else one for one in flows)
-
-
-def _union(flows: Iterable[Flows]) -> Flows:
-    return reduce(frozenset.union, flows, NOTHING)
 
 
 def _name(node: exp.Expr) -> str:

@@ -57,14 +57,14 @@ def ask(
     views = {name: shown.select(name) for name in named}
     with _opened(views, shown.files) as db:
         columns, literals = tuple(questions.columns(asked, db, named)), questions.literals(question)
+        known = {name: [column.lower() for column, *_ in db.execute(f"DESCRIBE {name}").fetchall()] for name in named}
+        persons = questions.persons(question, known, PERSON)
         log = Log(root(project, declared, "lake"), asker or Asker.here(project))
         number = log.asked(Read("query", named, columns, shown.release, literals))
         try:
             answer = db.sql(question).to_arrow_reader(10_000)
         except duckdb.Error as error:
             raise _explained(error, db, named) from None
-        known = {name: [column.lower() for column, *_ in db.execute(f"DESCRIBE {name}").fetchall()] for name in named}
-        persons = questions.persons(question, known, PERSON)
         yield pa.RecordBatchReader.from_batches(answer.schema, log.shown(number, _batches(answer), persons))
 
 

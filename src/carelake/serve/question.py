@@ -11,7 +11,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import TokenType
 from sqlglot.tokens import Tokenizer
 
-from .. import lineage
+from .. import lineage, reach
 from ..errors import QuestionRefused
 
 LAYERS = ("bronze", "silver", "gold", "audit", "quarantine", "reference")
@@ -77,15 +77,15 @@ def persons(question: str, known: Mapping[str, Sequence[str]], key: str) -> set[
     `known`: table that the question names -> its columns.
     """
     try:
-        made = lineage.trace(question, {name: lineage.leaves(name, dict.fromkeys(held, "")) for name, held in
+        made = lineage.trace(question, {name: reach.leaves(name, dict.fromkeys(held, "")) for name, held in
                                         known.items()}, _Nothing())  # fmt: skip
-    except (lineage.Untraceable, SqlglotError, ValueError):
+    except (reach.Untraceable, SqlglotError, ValueError):
         return None
     return {name for name, flows in made.items() if _is_of(flows, key)}
 
 
-def _is_of(flows: lineage.Flows, key: str) -> bool:
-    values = [one for one in flows if one.how == lineage.VALUE]
+def _is_of(flows: reach.Flows, key: str) -> bool:
+    values = [one for one in flows if one.how == reach.VALUE]
     return bool(values) and all(one.leaf.endswith(f".{key}") for one in values)
 
 

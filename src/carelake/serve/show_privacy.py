@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 
 from ..ancestry import Step
-from ..lineage import COMPARED, COUNTED, DURATION, FILTERED, FLAG, JOINED, ORDERED, PRESENT, RANKED, YEAR
+from ..reach import COMPARED, COUNTED, DURATION, FILTERED, FLAG, JOINED, ORDERED, PRESENT, RANKED, YEAR
 from ..signing import Signature
 from .proof import Proof
 from .show import console
