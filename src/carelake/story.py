@@ -13,7 +13,7 @@ from .changes import compared
 from .model import Policy, Table
 from .plan import LOAD, SOURCE_TIME, select
 
-STEPS, HELD, LOADS = "told.steps", "told.held", "told.loads"
+STEPS, HELD, LOADS, WHOSE = "told.steps", "told.held", "told.loads", "told.whose"
 PLACE = {  # column of an answer -> what it is of the version
     "at": "valid_from", "until": "valid_to", "is_current": "is_current", "is_change": "is_change",
     "operation": "_operation", "reason": "_reason", "load_id": "_load", "run_id": "_run", "known_at": "inserted_date",
@@ -78,7 +78,7 @@ def waiting(table: Table, keys: Iterable[int]) -> str:
 
 def whose(table: Table, keys: Iterable[int], person: str) -> str:
     """The persons, by the column that holds their keys, of the rows of a story."""
-    return f"SELECT DISTINCT {person} FROM {STEPS} WHERE {table.own_key} IN ({_listed(keys)}) AND NOT {person} IS NULL"
+    return f"SELECT DISTINCT {person} FROM {WHOSE} WHERE {table.own_key} IN ({_listed(keys)}) AND NOT {person} IS NULL"
 
 
 def _listed(keys: Iterable[int]) -> str:

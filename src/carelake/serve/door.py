@@ -248,7 +248,11 @@ class _Shown:
         loads = f"({self._stored('audit.load_logs', None)})"
         steps = changes.steps(table, self.declared.policy, stored, self._mended(table, held), loads)
         every = f"SELECT * FROM {held} AS held"
-        return {story.STEPS: steps, story.HELD: every, story.LOADS: f"SELECT id, load_id FROM {loads} AS load"}
+        told = {story.STEPS: steps, story.HELD: every, story.LOADS: f"SELECT id, load_id FROM {loads} AS load"}
+        whose = ", ".join(dict.fromkeys((table.own_key, PERSON)))
+        if PERSON in {table.own_key, *table.refers}:
+            told[story.WHOSE] = f"SELECT {whose} FROM {stored} AS stored"
+        return told
 
     def _stored(self, name: str, version: int | None) -> str:
         if version is None and not name.startswith("audit."):
