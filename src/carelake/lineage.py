@@ -334,7 +334,10 @@ class _Select:
     def _alias(self, column: exp.Column) -> str:
         if column.table:
             return column.table.lower()
-        return next(alias for alias, held in self.relations.items() if column.name.lower() in held)
+        for alias, held in self.relations.items():
+            if column.name.lower() in held:
+                return alias
+        raise Untraceable(f"'{column.name}' is not a column of what is read here")  # of a SELECT within it
 
     def _member(self, node: exp.In) -> None:
         made = union(flows for _, flows in _query(node.args["query"], self.known, self.kinds))

@@ -79,7 +79,7 @@ def persons(question: str, known: Mapping[str, Sequence[str]], key: str) -> set[
     try:
         made = lineage.trace(question, {name: reach.leaves(name, dict.fromkeys(held, "")) for name, held in
                                         known.items()}, _Nothing())  # fmt: skip
-    except (reach.Untraceable, SqlglotError, ValueError):
+    except Exception:  # noqa: BLE001 - whatever cannot be followed is answered all the same, and named by its columns
         return None
     return {name for name, flows in made.items() if _is_of(flows, key)}
 
