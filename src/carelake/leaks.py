@@ -70,15 +70,20 @@ def of_silver(table: Table, policy: Policy) -> dict[str, str]:
 
 def flows(declared: Declarations, mart: Mart) -> dict[str, Flows]:
     """Column of a mart -> the columns that reach it. Raises `Untraceable`."""
-    known: Mapping[str, Relation] = {name: leaves(name, held) for name, held in kinds(declared).items()}
-    return trace(mart.select, known, Page(declared.policy))
+    return trace(mart.select, relations(declared), Page(declared.policy))
+
+
+def relations(declared: Declarations) -> dict[str, Relation]:
+    """Everything that a mart may read, as lineage begins with it."""
+    return {name: leaves(name, held) for name, held in kinds(declared).items()}
 
 
 def leaks(declared: Declarations) -> Iterator[Leak]:
     """Every column of every mart that shows more than its kind says and was not lowered, once for each kind."""
+    known, page = relations(declared), Page(declared.policy)
     for mart in declared.marts.values():
         try:
-            found = flows(declared, mart)
+            found = trace(mart.select, known, page)
         except Untraceable as error:
             yield Leak(mart.name, error.column, "", None, str(error))
         else:
