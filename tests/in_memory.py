@@ -58,7 +58,7 @@ class InMemory:
         repaired.create(self.engine)
         silver.create(self.engine, says)
         silver.define(self.engine, says)
-        self.vault = Vault(self.engine, SECRET)
+        self.vault = Vault(self.engine, lambda: [SECRET])
 
     def feed(self, name: str) -> Feed:
         """The feed `source.name`."""

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from . import access
+from . import access, keys
 from .access import Found, Head
 from .engine import Engine
 from .errors import LakeError
@@ -55,10 +53,9 @@ def journal_of(root: Path) -> Journal:
     return Journal(root / "journal" / "access.sqlite")
 
 
-def key_of(secret: bytes) -> Ed25519PrivateKey:
-    """The key that heads are signed with, derived from the vault's."""
-    derived = HKDF(hashes.SHA256(), 32, None, b"carelake access heads").derive(secret)
-    return Ed25519PrivateKey.from_private_bytes(derived)
+def key_of(lake: Lake) -> Ed25519PrivateKey:
+    """The key that heads are signed with: one of the vault's. Raises `SettingMissing`, `VaultKeyWrong`."""
+    return Ed25519PrivateKey.from_private_bytes(keys.ring(lake.engine, lake.secrets.masters).of(keys.HEADS))
 
 
 def of(lake: Lake, now: datetime) -> int:
@@ -66,7 +63,7 @@ def of(lake: Lake, now: datetime) -> int:
 
     Raises `SettingMissing` without the vault's key, `AnchorUnwritable`, and what the journal and the engine raise.
     """
-    moved = make(lake.engine, journal_of(lake.root("audit")), key_of(lake.secrets.vault_key()), now)
+    moved = make(lake.engine, journal_of(lake.root("audit")), key_of(lake), now)
     if anchor := anchor_of(lake):
         export(stored_heads(lake.engine), anchor)
     return moved

@@ -206,7 +206,7 @@ def _create(lake: Lake) -> None:
 
 def vault_of(lake: Lake) -> Vault:
     """The vault of the lake. Raises `SettingMissing` without its key."""
-    return Vault(lake.engine, lake.secrets.vault_key())
+    return Vault(lake.engine, lake.secrets.masters)
 
 
 def _engine(

@@ -7,10 +7,11 @@ import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .errors import SettingMissing, SettingUnfit
 
-VAULT_KEY = "CARELAKE_VAULT_KEY"
+VAULT_KEY, NEXT_KEY = "CARELAKE_VAULT_KEY", "CARELAKE_VAULT_KEY_NEXT"  # the second while it replaces the first
 LOG_KEY = "CARELAKE_LOG_KEY"
 KEY_SHAPE = re.compile(r"[0-9a-fA-F]{64}")
 PLACE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -22,6 +23,10 @@ class Secrets:
     def __init__(self, project: Path, environment: Mapping[str, str]) -> None:
         self.folder = project / "secrets"
         self.environment = environment
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy that is sent elsewhere carries no secret: it looks into the environment there."""
+        return _there, (self.folder.parent,)
 
     def get(self, name: str) -> str | None:
         """The secret of that name; None if there is none."""
@@ -49,9 +54,11 @@ class Secrets:
         """The names in `text` that are not set."""
         return [name for name in PLACE.findall(text) if self.get(name) is None]
 
-    def vault_key(self) -> bytes:
-        """The 32 bytes that protect the vault. Raises `SettingMissing` or `SettingUnfit`."""
-        return self._key(VAULT_KEY)
+    def masters(self) -> list[bytes]:
+        """The keys of 32 bytes that protect the vault: the one, and while it is rotated also the next. Raises
+        `SettingMissing` or `SettingUnfit`.
+        """
+        return [self._key(VAULT_KEY), *([self._key(NEXT_KEY)] if self.get(NEXT_KEY) else [])]
 
     def log_key(self) -> bytes:
         """The 32 bytes behind the names that patients have in the access log: its own, so that who reads the lake needs
@@ -65,6 +72,10 @@ class Secrets:
             fix = f"Write it as `carelake init` wrote it into secrets/{name}, without quotes or blanks."
             raise SettingUnfit(f"{name} is not 64 hexadecimal digits.", fix)
         return bytes.fromhex(told)
+
+
+def _there(project: Path) -> Secrets:
+    return Secrets(project, os.environ)
 
 
 def make_keys(project: Path) -> None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 import base64
 import hmac
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from . import keys
 from .engine import Engine
-from .errors import LakeError, VaultKeyWrong
+from .errors import LakeError
+from .keys import LOOKUP, ROW_HASH, Masters, Ring
 
 TOKENS = {
     "source_system": "TEXT", "kind": "TEXT", "lookup": "TEXT", "token": "TEXT", "sealed": "BLOB", "key_id": "TEXT",
@@ -34,8 +35,11 @@ UNIQUE = (  # what no two rows of a table have alike
     ("vault.key_map", "entity, source_system, source_id"),
 )
 PREFIX = {"name": "PATIENT", "record_number": "RECORD", "health_plan_number": "PLAN", "account_number": "ACCOUNT"}
-AT_ONCE = 250_000  # values that pass through Python together, so that its memory is bounded
 LENGTH = 12  # base32 signs of a token: 60 bits
+MET = (  # lookups whose tokens are those of others
+    "SELECT lookup FROM (SELECT lookup, token, ROW_NUMBER() OVER (PARTITION BY token ORDER BY lookup) AS n FROM minted)"
+    " AS numbered WHERE n > 1 OR token IN (SELECT token FROM vault.token)"
+)
 
 
 class TokenUnknown(LakeError):
@@ -50,6 +54,12 @@ class SealBroken(LakeError):
     why = "A sealed original opens only with its key, and only in the place that it was sealed for."
 
 
+class TokensAmbiguous(LakeError):
+    code = "LAKE-604"
+    exit_code = 60
+    why = "One person has one token, and one token one person: else histories of two people would become one."
+
+
 class Original(NamedTuple):
     """What a token stands for: whose it is, what sort of identifier, and the identifier as its source wrote it."""
 
@@ -59,47 +69,37 @@ class Original(NamedTuple):
 
 
 class Vault:
-    """Mints what stands for a person. `secret` is 32 bytes from the secret provider.
+    """Mints what stands for a person. `masters` asks the secret provider for the master keys.
 
     Raises `VaultKeyWrong` if the tokens that are there were made with another one.
     """
 
-    def __init__(self, engine: Engine, secret: bytes) -> None:
+    def __init__(self, engine: Engine, masters: Masters) -> None:
         self.engine = engine
-        self.sealing = AESGCM(_derived(secret, "seal"))
-        self.lookup_key = _derived(secret, "lookup")
-        self.hash_key = _derived(secret, "row hash")
-        self.key_id = _id_of(secret)
         engine.create("vault.token", TOKENS, plain=["source_system", "kind"])
         engine.create("vault.key_map", KEYS, plain=["entity", "source_system", "key"])
-        self._refuse_another_key()
-
-    def _refuse_another_key(self) -> None:
-        made_with = self.engine.ask("SELECT key_id FROM vault.token LIMIT 1")["key_id"].to_pylist()
-        if made_with not in ([], [self.key_id]):
-            raise _another_key()
+        keys.create(engine, masters)
+        self.ring = keys.ring(engine, masters)
+        self.ring.seal()  # before anything is read: without a key nothing could be refined
 
     def lend_hash_key(self) -> None:
         """Let SELECTs of this run read `hash_key(secret)`, one row."""
-        self.engine.lend("hash_key", pa.table({"secret": [self.hash_key.hex()]}))
+        self.engine.lend("hash_key", partial(_hash_key, self.ring))
 
     def mint_tokens(self, identifiers: str, now: datetime) -> None:
         """Let SELECTs of this run read `token_of(source_system, kind, stands_for, token)` for every row of
-        `identifiers`, a SELECT of the first three. What has no token yet gets one; a value keeps its token for good.
+        `identifiers`, a SELECT of the first three, all different. What has no token yet gets one; a value keeps its
+        token for good.
+
+        Raises `TokensAmbiguous` if a value has several tokens, or a token several values.
         """
-        inner, outer = _pads(self.lookup_key)
-        self.engine.lend("lookup_key", pa.table({"inside": [inner], "outside": [outer]}))
-        self.engine.hold("sought", _looked_up(identifiers))
+        self.engine.lend("lookup_key", partial(_pads, self.ring))
+        sought = self.engine.hold("sought", _looked_up(identifiers))
         self.engine.let_go("lookup_key")
         known = self.engine.version("vault.token") or 0
         self.engine.hold("found", _sought_in("vault.token"))
-        self.engine.hold("unknown", "SELECT * FROM sought WHERE NOT lookup IN (SELECT lookup FROM found)")
-        while (new := self.engine.ask(f"SELECT * FROM unknown LIMIT {AT_ONCE}")).num_rows:
-            self.engine.lend("minted", self._minted(new, now))
-            self.engine.append("vault.token", "SELECT * FROM minted")
-            self.engine.hold("rest", "SELECT * FROM unknown WHERE NOT lookup IN (SELECT lookup FROM minted)")
-            self.engine.hold("unknown", "SELECT * FROM rest")
-            self.engine.let_go("minted", "rest")
+        if self.engine.hold("unknown", "SELECT * FROM sought WHERE NOT lookup IN (SELECT lookup FROM found)"):
+            self._mint(now)
         fresh = "fresh" if self.engine.added("fresh", "vault.token", known) else "vault.token"
         self.engine.hold(
             "token_of",
@@ -107,6 +107,30 @@ class Vault:
             f" (SELECT lookup, token FROM found UNION {_sought_in(fresh)}) AS token ON token.lookup = sought.lookup",
         )
         self.engine.let_go("unknown", "sought", "found", "fresh")
+        self._refuse_ambiguous(sought)
+
+    def _mint(self, now: datetime) -> None:
+        """Store a token for each row of `unknown`. Sixty bits meet rarely, and must not: neither one another nor older
+        ones. Where they do, other sixty of the lookup are taken.
+        """
+        self.engine.transform("minted", "SELECT * FROM unknown", partial(_minted, self.ring, now, 0), TOKENS)
+        start = 1
+        while self.engine.hold("met", MET):
+            others = "SELECT * FROM unknown WHERE lookup IN (SELECT lookup FROM met)"
+            self.engine.transform("otherwise", others, partial(_minted, self.ring, now, start), TOKENS)
+            apart = "SELECT * FROM minted WHERE NOT lookup IN (SELECT lookup FROM met)"
+            self.engine.hold("told_apart", f"{apart} UNION ALL SELECT * FROM otherwise")
+            self.engine.hold("minted", "SELECT * FROM told_apart")
+            start += 1
+        self.engine.append("vault.token", "SELECT * FROM minted")
+        self.engine.let_go("minted", "met", "otherwise", "told_apart")
+
+    def _refuse_ambiguous(self, sought: int) -> None:
+        """One value has one token, and one token one value: looked at in every load."""
+        (had,) = self.engine.ask("SELECT COUNT(*) AS n, COUNT(DISTINCT token) AS tokens FROM token_of").to_pylist()
+        if not had["n"] == had["tokens"] == sought:
+            found = f"{sought:,} identifiers have {had['n']:,} tokens, {had['tokens']:,} of them different."
+            raise TokensAmbiguous(found, "Bring the folder `vault` back from the backup, and run `carelake verify`.")
 
     def mint_keys(self, named: str) -> None:
         """Let SELECTs of this run read `key_of(entity, source_system, source_id, key)` for every row of `named`, a
@@ -134,37 +158,8 @@ class Vault:
         self.engine.hold("key_of", both)
         self.engine.let_go("wanted", "unkeyed")
 
-    def _tokens(self, new: pa.Table) -> list[str]:
-        """A token for each new value. Sixty bits meet rarely, and must not: neither one another nor older ones."""
-        pairs = list(zip(new["kind"].to_pylist(), new["lookup"].to_pylist(), strict=True))
-        tokens = _told_apart(pairs, set())
-        self.engine.lend("chosen", pa.table({"token": pa.array(tokens, pa.string())}))
-        met = self.engine.ask("SELECT token FROM vault.token WHERE token IN (SELECT token FROM chosen)")
-        self.engine.let_go("chosen")
-        return _told_apart(pairs, set(met["token"].to_pylist())) if met.num_rows else tokens
 
-    def _sealed(self, system: str, kind: str, original: str, token: str) -> bytes:
-        """The original, encrypted. Bound to its place: a row or column swapped does not open."""
-        nonce = os.urandom(12)
-        return nonce + self.sealing.encrypt(nonce, original.encode(), f"{system}\x1f{kind}\x1f{token}".encode())
-
-    def _minted(self, new: pa.Table, now: datetime) -> pa.Table:
-        tokens = self._tokens(new)
-        systems, kinds, originals = (new[name].to_pylist() for name in ("source_system", "kind", "stands_for"))
-        sealed = [self._sealed(*each) for each in zip(systems, kinds, originals, tokens, strict=True)]
-        size = new.num_rows
-        return pa.table(
-            {
-                **{name: new[name] for name in ("source_system", "kind", "lookup")},
-                "token": tokens,
-                "sealed": pa.array(sealed, pa.binary()),
-                "key_id": pa.repeat(self.key_id, size),
-                "minted_at": pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), size),
-            }
-        )
-
-
-def find(engine: Engine, secret: bytes, token: str) -> Original:
+def find(engine: Engine, masters: Masters, token: str) -> Original:
     """What a token stands for.
 
     Raises `TokenUnknown`, `VaultKeyWrong`, or `SealBroken` if what is stored was swapped, cut short or changed.
@@ -176,24 +171,14 @@ def find(engine: Engine, secret: bytes, token: str) -> Original:
     if not rows:
         fix = "Copy it whole, as a query shows it: PATIENT-, RECORD-, PLAN- or ACCOUNT- and twelve signs."
         raise TokenUnknown("no such token was ever made.", fix)
-    if any(row["key_id"] != _id_of(secret) for row in rows):
-        raise _another_key()
-    sealing, key = AESGCM(_derived(secret, "seal")), _derived(secret, "lookup")
-    opened = [_opened(row, sealing, key) for row in rows]
+    ring = keys.ring(engine, masters)
+    if any(row["key_id"] not in ring.seals() for row in rows):
+        raise keys.another_key()
+    opened = [_opened(row, ring.seals(), ring.of(LOOKUP)) for row in rows]
     if len(rows) > 1 or opened[0] is None:
         fix = "Bring vault/token back from the backup: what is stored is not what was sealed."
         raise SealBroken("the original of this token does not open.", fix)
     return Original(rows[0]["source_system"], rows[0]["kind"], opened[0].decode())
-
-
-def _another_key() -> VaultKeyWrong:
-    fix = "Set CARELAKE_VAULT_KEY, or secrets/CARELAKE_VAULT_KEY of the project, to the key it was made with."
-    return VaultKeyWrong("the key of the vault is not the one that its tokens were made with.", fix)
-
-
-def _id_of(secret: bytes) -> str:
-    """Tells two keys apart, and tells nothing of either."""
-    return _derived(secret, "key id").hex()[:16]
 
 
 def doubled(engine: Engine, table: str, columns: str) -> int:
@@ -202,40 +187,91 @@ def doubled(engine: Engine, table: str, columns: str) -> int:
     return int(engine.ask(f"SELECT COUNT(*) AS n FROM ({twice}) AS twice").to_pylist()[0]["n"])
 
 
-def unopened(engine: Engine, secret: bytes, most: int) -> tuple[int, int]:
-    """Of how many sealed originals, at most so many, and how many of them `secret` does not open to what their token
-    was minted for. Nothing is written.
+def unopened(engine: Engine, masters: Masters, most: int) -> tuple[int, int]:
+    """Of how many sealed originals, at most so many, and how many of them the keys at hand do not open to what their
+    token was minted for. Nothing is written.
     """
-    asked = f"SELECT source_system, kind, lookup, token, sealed FROM vault.token ORDER BY lookup LIMIT {most}"
+    asked = f"SELECT {', '.join(TOKENS)} FROM vault.token ORDER BY lookup LIMIT {most}"
     rows = engine.ask(asked).to_pylist()
-    sealing, key = AESGCM(_derived(secret, "seal")), _derived(secret, "lookup")
-    return len(rows), sum(_opened(row, sealing, key) is None for row in rows)
+    ring = keys.ring(engine, masters)
+    if not ring.seals():
+        return len(rows), len(rows)
+    return len(rows), sum(_opened(row, ring.seals(), ring.of(LOOKUP)) is None for row in rows)
 
 
-def _opened(row: Mapping[str, Any], sealing: AESGCM, key: bytes) -> bytes | None:
-    """What was sealed; None if it does not open, or is not what its token was minted for."""
-    place = f"{row['source_system']}\x1f{row['kind']}\x1f"
-    try:
-        original = sealing.decrypt(row["sealed"][:12], row["sealed"][12:], f"{place}{row['token']}".encode())
-    except (InvalidTag, ValueError):
-        return None
-    lookup = hmac.new(key, place.encode() + original, "sha256").hexdigest()
-    return original if hmac.compare_digest(lookup, str(row["lookup"])) else None
+def sealed_anew(ring: Ring, rows: pa.Table) -> pa.Table:
+    """Rows of `vault.token`, their originals sealed with the newest seal. Raises `SealBroken` for one that does not
+    open.
+    """
+    (key_id, key), seals, lookup = ring.seal(), ring.seals(), ring.of(LOOKUP)
+    sealing, sealed = AESGCM(key), []
+    for row in rows.to_pylist():
+        if (original := _opened(row, seals, lookup)) is None:
+            fix = "Bring vault/token back from the backup first: `carelake verify` says how many there are."
+            raise SealBroken("an original does not open, so that it cannot be sealed anew.", fix)
+        sealed.append(_sealed(sealing, original, _place_of(row)))
+    done = rows.set_column(rows.schema.get_field_index("sealed"), "sealed", pa.array(sealed, pa.binary()))
+    return done.set_column(rows.schema.get_field_index("key_id"), "key_id", pa.repeat(key_id, rows.num_rows))
 
 
-def _told_apart(pairs: Sequence[tuple[str, str]], taken: set[str]) -> list[str]:
-    return [_token(kind, lookup, taken) for kind, lookup in pairs]
+def _minted(ring: Ring, now: datetime, start: int, new: pa.Table) -> pa.Table:
+    """Rows of `vault.token` for lookups that have none: a token is cut from the lookup, at `start`."""
+    (key_id, key), size = ring.seal(), new.num_rows
+    systems, kinds, lookups, originals = (
+        new[name].to_pylist() for name in ("source_system", "kind", "lookup", "stands_for")
+    )
+    tokens = [_token(kind, lookup, start) for kind, lookup in zip(kinds, lookups, strict=True)]
+    sealing, places = AESGCM(key), map(_place, systems, kinds, tokens)
+    sealed = [_sealed(sealing, text.encode(), place) for text, place in zip(originals, places, strict=True)]
+    return pa.table(
+        {
+            **{name: new[name] for name in ("source_system", "kind", "lookup")},
+            "token": pa.array(tokens, pa.string()),
+            "sealed": pa.array(sealed, pa.binary()),
+            "key_id": pa.repeat(key_id, size),
+            "minted_at": pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), size),
+        }
+    )
 
 
-def _token(kind: str, lookup: str, taken: set[str]) -> str:
-    """The token of a lookup. A part of the lookup; should two values meet in one, the next part is taken."""
+def _token(kind: str, lookup: str, start: int) -> str:
     signs = base64.b32encode(bytes.fromhex(lookup)).decode()
-    for start in range(len(signs) - LENGTH):
-        token = f"{PREFIX.get(kind, kind.upper())}-{signs[start : start + LENGTH]}"
-        if token not in taken:
-            break
-    taken.add(token)
-    return token
+    return f"{PREFIX.get(kind, kind.upper())}-{signs[start : start + LENGTH]}"
+
+
+def _place(system: str, kind: str, token: str) -> bytes:
+    """What an original is bound to: in another row or column it does not open."""
+    return f"{system}\x1f{kind}\x1f{token}".encode()
+
+
+def _place_of(row: Mapping[str, Any]) -> bytes:
+    return _place(row["source_system"], row["kind"], row["token"])
+
+
+def _sealed(sealing: AESGCM, original: bytes, place: bytes) -> bytes:
+    nonce = os.urandom(12)
+    return nonce + sealing.encrypt(nonce, original, place)
+
+
+def _opened(row: Mapping[str, Any], seals: Mapping[str, bytes], lookup: bytes) -> bytes | None:
+    """What was sealed; None if it does not open, or is not what its token was minted for."""
+    try:
+        original = AESGCM(seals[row["key_id"]]).decrypt(row["sealed"][:12], row["sealed"][12:], _place_of(row))
+    except (InvalidTag, KeyError, ValueError):
+        return None
+    namespace = f"{row['source_system']}\x1f{row['kind']}\x1f".encode()
+    looked_up = hmac.new(lookup, namespace + original, "sha256").hexdigest()
+    return original if hmac.compare_digest(looked_up, str(row["lookup"])) else None
+
+
+def _hash_key(ring: Ring) -> pa.Table:
+    return pa.table({"secret": [ring.of(ROW_HASH).hex()]})
+
+
+def _pads(ring: Ring) -> pa.Table:
+    """The inner and outer pad of HMAC (RFC 2104) with a block of 64 bytes."""
+    block = ring.of(LOOKUP).ljust(64, b"\0")
+    return pa.table({"inside": [bytes(b ^ 0x36 for b in block)], "outside": [bytes(b ^ 0x5C for b in block)]})
 
 
 def _sought_in(relation: str) -> str:
@@ -250,13 +286,3 @@ def _looked_up(identifiers: str) -> str:
         f"SELECT sought.source_system, sought.kind, sought.stands_for, SHA256(lookup_key.outside || {inside}) AS lookup"
         f" FROM ({identifiers}) AS sought CROSS JOIN lookup_key"
     )
-
-
-def _pads(key: bytes) -> tuple[bytes, bytes]:
-    """The inner and outer pad of HMAC (RFC 2104) with a block of 64 bytes."""
-    block = key.ljust(64, b"\0")
-    return bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block)
-
-
-def _derived(secret: bytes, purpose: str) -> bytes:
-    return HKDF(hashes.SHA256(), 32, None, f"carelake {purpose}".encode()).derive(secret)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -54,8 +54,10 @@ class Engine(Protocol):
     def note(self, table: str) -> str:
         """The note of the table's last commit; empty if it has none."""
 
-    def lend(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
-        """Let SELECTs of this run read `rows` as `name`. A reader is read once."""
+    def lend(self, name: str, rows: pa.Table | pa.RecordBatchReader | Callable[[], pa.Table]) -> None:
+        """Let SELECTs of this run read `rows` as `name`. A reader is read once. A function is called where the rows
+        are needed, and can be sent there: what it gives is in no plan.
+        """
 
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:
         """Let SELECTs of this run read Parquet files as `name`, their columns united by name. A column `numbered` says
@@ -65,6 +67,11 @@ class Engine(Protocol):
 
     def hold(self, name: str, select: str, as_of: date | None = None) -> int:
         """Keep the rows of `select` for this run as `name`; how many there are."""
+
+    def transform(self, name: str, select: str, by: Callable[[pa.Table], pa.Table], columns: Mapping[str, str]) -> int:
+        """Keep what `by` makes of the rows of `select`, some of them at a time, for this run as `name`, with those
+        columns; how many there are. `by` can be sent to other machines.
+        """
 
     def define(self, name: str, select: str) -> None:
         """Let SELECTs read `select` as `layer.view`."""

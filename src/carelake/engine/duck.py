@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -34,6 +34,7 @@ from .duck_view import (
 )
 from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, compact, properties, same_as
 
+AT_ONCE = 250_000  # rows that pass through Python together, so that its memory is bounded
 SUPERSEDED = 0.125  # of the rows of a table: beyond that, readers feel it
 # A dictionary of more values than that is given up sooner or later: sooner saves a sixth of the writing.
 FILES = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 2000"
@@ -144,8 +145,8 @@ class Duck:
     def note(self, table: str) -> str:
         return str(self._tables[table].history(1)[0].get(NOTE, "")) if table in self._tables else ""
 
-    def lend(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
-        self.db.register(name, rows)
+    def lend(self, name: str, rows: pa.Table | pa.RecordBatchReader | Callable[[], pa.Table]) -> None:
+        self.db.register(name, rows() if callable(rows) else rows)
         self._of_this_run[name] = "LENT"
 
     @in_our_words("show")
@@ -163,7 +164,24 @@ class Duck:
         given = {"as_of": as_of} if as_of and "$as_of" in select else None
         self.db.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {select}", given)
         self._of_this_run[name] = "TABLE"
+        return self._size(name)
+
+    def _size(self, name: str) -> int:
         return int(self.db.execute(f"SELECT COUNT(*) FROM {quoted(name)}").fetchall()[0][0])
+
+    @in_our_words("transform")
+    def transform(self, name: str, select: str, by: Callable[[pa.Table], pa.Table], columns: Mapping[str, str]) -> int:
+        told, before = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items()), f"{name}_before"
+        self.db.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} ({told})")
+        self._of_this_run[name] = "TABLE"
+        size = self.hold(before, select)
+        for start in range(0, size, AT_ONCE):
+            some = f"SELECT * FROM {quoted(before)} WHERE rowid >= {start} AND rowid < {start + AT_ONCE}"
+            self.lend("made", by(self._rows(some).read_all()))
+            self.db.execute(f"INSERT INTO {quoted(name)} BY NAME SELECT * FROM made")
+            self.let_go("made")
+        self.let_go(before)
+        return self._size(name)
 
     @in_our_words("define")
     def define(self, name: str, select: str) -> None:

@@ -20,7 +20,7 @@ def find(project: Path, environment: Mapping[str, str], token: str, asker: Asker
     with opened(project, environment, writing=False) as lake:
         log = Log(lake.root("audit"), asker)
         number = log.asked(Read("vault find", ("vault.token",), ("vault.token.sealed",), None, (token,)))
-        found = vault.find(lake.engine, lake.secrets.vault_key(), token)
+        found = vault.find(lake.engine, lake.secrets.masters, token)
         log.shown_of(number, 1, _persons(lake, found.kind, token))
         return found
 

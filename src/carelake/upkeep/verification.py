@@ -155,7 +155,7 @@ def _unsealed(lake: Lake) -> tuple[int, list[Finding]]:
     if lake.engine.version("vault.token") is None:
         return 0, []
     try:
-        tried, unopened = vault.unopened(lake.engine, lake.secrets.vault_key(), SAMPLE)
+        tried, unopened = vault.unopened(lake.engine, lake.secrets.masters, SAMPLE)
     except (SettingMissing, SettingUnfit) as error:
         return 0, [Finding("LAKE-516", "vault.token", f"its key is not at hand: {error.found}", error.fix)]
     found = f"the key does not open {unopened:,} of {tried:,} originals that were tried."
