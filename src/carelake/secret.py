@@ -13,6 +13,7 @@ from .errors import SettingMissing, SettingUnfit
 
 VAULT_KEY, NEXT_KEY = "CARELAKE_VAULT_KEY", "CARELAKE_VAULT_KEY_NEXT"  # the second while it replaces the first
 LOG_KEY = "CARELAKE_LOG_KEY"
+KEYS = (VAULT_KEY, NEXT_KEY, LOG_KEY)
 KEY_SHAPE = re.compile(r"[0-9a-fA-F]{64}")
 PLACE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -66,6 +67,51 @@ class Secrets:
         """
         return self._key(LOG_KEY if self.get(LOG_KEY) or not self.get(VAULT_KEY) else VAULT_KEY)
 
+    def make_next(self) -> None:
+        """Make the vault's next key, if the present one lies in `secrets/` and there is no next one yet.
+
+        Raises `SettingMissing` if the present one is given by the environment: the next one has to be given there too.
+        """
+        if self.get(NEXT_KEY):
+            return
+        if self.environment.get(VAULT_KEY):
+            fix = f"Set {NEXT_KEY} beside it, to 64 random hexadecimal digits: `openssl rand -hex 32` makes some."
+            raise SettingMissing(f"{VAULT_KEY} comes from the environment, and {NEXT_KEY} does not.", fix)
+        _write_new(self.folder / NEXT_KEY, secrets.token_hex(32))
+
+    def keep_log_key(self) -> None:
+        """Give the access log the vault's key as its own before that one changes, if it has none: the names that
+        patients have in the log are for good. Raises `SettingMissing` if that has to be done in the environment.
+        """
+        if self.get(LOG_KEY):
+            return
+        if self.environment.get(VAULT_KEY):
+            fix = f"Set {LOG_KEY} to what {VAULT_KEY} is now: patients keep their names in the log then."
+            raise SettingMissing(f"{LOG_KEY} is not set, and the log used the key that is to change.", fix)
+        _write_new(self.folder / LOG_KEY, self.need(VAULT_KEY))
+
+    def bring(self, told: Mapping[str, str]) -> list[str]:
+        """Put secrets into `secrets/`; the names of those that were not there. Raises `SettingUnfit`, before anything
+        is written, if another one of that name is there.
+        """
+        if other := [name for name, value in told.items() if self.get(name) not in (None, value)]:
+            fix = "Move what is there away first, if it is not needed."
+            raise SettingUnfit(f"{', '.join(other)} is there already, and is another one.", fix)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        new = [name for name in told if self.get(name) is None]
+        for name in new:
+            _write_new(self.folder / name, told[name])
+        return new
+
+    def promote(self) -> bool:
+        """Let the vault's next key take the place of the present one. False if the environment gives one of them, where
+        a person has to do it.
+        """
+        if self.environment.get(VAULT_KEY) or self.environment.get(NEXT_KEY):
+            return False
+        os.replace(self.folder / NEXT_KEY, self.folder / VAULT_KEY)
+        return True
+
     def _key(self, name: str) -> bytes:
         told = self.need(name)
         if not KEY_SHAPE.fullmatch(told):
@@ -84,5 +130,19 @@ def make_keys(project: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     for path in (folder / VAULT_KEY, folder / LOG_KEY):
         if not path.exists():
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
+            _write_new(path, secrets.token_hex(32))
+
+
+def _write_new(path: Path, key: str) -> None:
+    """On the disk before anything relies on it, and whole or not at all: what a lost key protects is lost."""
+    work = path.with_name(f"{path.name}.undone")
+    with os.fdopen(os.open(work, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(key + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(work, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -25,6 +25,7 @@ from . import (
     cli_extract,
     cli_history,
     cli_hold,
+    cli_keys,
     cli_privacy,
     cli_purge,
     cli_quality,
@@ -57,6 +58,7 @@ app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_report.app)
 app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_vault.app, name="vault")
+app.add_typer(cli_keys.app, name="keys")
 app.add_typer(cli_backup.app, name="backup")
 
 

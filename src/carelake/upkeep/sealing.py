@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from ..errors import BackupUnfit, SettingUnfit
-from ..secret import VAULT_KEY, Secrets
+from ..secret import KEYS, Secrets
 
 PASSPHRASE = "CARELAKE_BACKUP_PASSPHRASE"  # noqa: S105 - the name of one
 NAME = "secrets.sealed"
@@ -26,10 +27,20 @@ class Sealed:
 
 
 def sealed(secrets: Secrets) -> Sealed:
-    """The vault's key and every file of `secrets/`, sealed. Raises `SettingMissing` and `SettingUnfit`."""
-    passphrase = _passphrase(secrets)
+    """The keys and every file of `secrets/`, sealed. Raises `SettingMissing` and `SettingUnfit`."""
     found = sorted(path.name for path in secrets.folder.glob("*") if path.is_file() and path.name != PASSPHRASE)
-    every = {name: secrets.get(name) for name in (VAULT_KEY, *found)}
+    return _sealed(secrets, (*KEYS, *found))
+
+
+def sealed_keys(secrets: Secrets) -> Sealed:
+    """The keys alone, sealed. Raises `SettingMissing` without one of the vault, and `SettingUnfit`."""
+    secrets.masters()
+    return _sealed(secrets, KEYS)
+
+
+def _sealed(secrets: Secrets, names: Iterable[str]) -> Sealed:
+    passphrase = _passphrase(secrets)
+    every = {name: secrets.get(name) for name in names}
     told = {name: value for name, value in every.items() if value is not None}
     salt, nonce = os.urandom(SALT), os.urandom(NONCE)
     content = salt + nonce + _cipher(passphrase, salt).encrypt(nonce, json.dumps(told).encode(), None)
@@ -41,7 +52,7 @@ def opened(secrets: Secrets, content: bytes) -> dict[str, str]:
     salt, nonce, rest = content[:SALT], content[SALT : SALT + NONCE], content[SALT + NONCE :]
     try:
         told: dict[str, str] = json.loads(_cipher(_passphrase(secrets), salt).decrypt(nonce, rest, None))
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         fix = f"Set {PASSPHRASE} to the one that the backup was made with, or restore without --secrets."
         raise BackupUnfit("the passphrase does not open the secrets of the backup.", fix) from None
     return told
