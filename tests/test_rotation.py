@@ -352,5 +352,5 @@ def test_a_rotation_killed_at_a_random_instant_goes_on_where_it_was(loaded: Smal
     process.stdout.readline()
     time.sleep(random.Random(seed).uniform(0, 0.9))  # of a rotation that takes about a second
     process.kill()
-    process.wait()
+    process.communicate()
     assert gets_up_again(lake, before, run_first=seed % 4 == 0)

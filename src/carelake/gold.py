@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import culprit, sql
+from . import culprit, sql, suppressions
 from .declare import digest
 from .engine import Engine
 from .errors import DeclarationsRefused, EngineFailed, LakeError, MartLacking, MartMistyped, Mistake
@@ -183,4 +183,6 @@ def state(engine: Engine, name: str) -> str:
     if layer != "silver":
         return engine.state(name)
     base = table.removesuffix("_history").removesuffix("_all")
-    return f"{engine.state(f'silver.{base}_versions')} {engine.state(f'quarantine.{base}')}"
+    told = f"{engine.state(f'silver.{base}_versions')} {engine.state(f'quarantine.{base}')}"
+    listed = engine.state(suppressions.TABLE)  # behind a stroke, as what has to be the same for rows to be recomputed
+    return f"{told} /{listed}" if listed else told

@@ -316,3 +316,8 @@ class Declarations:
     reconciliations: Mapping[str, Reconciliation] = field(default_factory=dict)
     channels: tuple[Channel, ...] = ()
     extracts: Extracts = Extracts({}, "", (), (), {})
+
+    @property
+    def person_key(self) -> str:
+        """The column that says whose a row is."""
+        return f"{self.extracts.persons}_key"

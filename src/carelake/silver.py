@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import culprit, epochs, made, plan, quality, timeline
+from . import culprit, epochs, made, plan, quality, suppressions, timeline
 from .engine import Engine
 from .errors import EngineFailed, RuleBroken
 from .ledger import Load
@@ -56,14 +56,20 @@ def create(engine: Engine, declared: Declarations) -> None:
 
 
 def define(engine: Engine, declared: Declarations) -> None:
-    """Let SELECTs read the views of every silver table that is there: current, history, and with quarantined rows."""
+    """Let SELECTs read the views of every silver table that is there: current, history, and with quarantined rows.
+    None of them shows a person who is suppressed.
+    """
+    people, person = suppressions.hidden(engine), declared.person_key
     for table in declared.tables.values():
         stored = f"silver.{table.name}_versions"
         if engine.version(stored) is not None:
             held, stand = f"quarantine.{table.name}", timeline.stands(table)
             engine.stand(stand, stored, timeline.identity(table), plan.REVISION, plan.GONE)
-            versions = plan.widened(stand, engine.columns(stored), plan.stored_columns(table, declared.policy))
-            waiting = plan.widened(held, engine.columns(held), plan.quarantine_columns(table, declared.policy))
+            told, refused = plan.stored_columns(table, declared.policy), plan.quarantine_columns(table, declared.policy)
+            every = plan.widened(stand, engine.columns(stored), told)
+            versions = suppressions.without(people, person, every, told)
+            every = plan.widened(held, engine.columns(held), refused)
+            waiting = suppressions.without(people, person, every, refused)
             for name, select in timeline.seen(table, declared.policy, versions, waiting).items():
                 engine.define(f"silver.{name}", select)
             exact = f"restricted.{table.name}_history"

@@ -32,6 +32,7 @@ from . import (
     cli_quarantine,
     cli_reconcile,
     cli_report,
+    cli_suppress,
     cli_upkeep,
     cli_vault,
 )
@@ -54,6 +55,7 @@ app.add_typer(cli_purge.app)
 app.add_typer(cli_hold.app, name="hold")
 app.add_typer(cli_privacy.app)
 app.add_typer(cli_extract.app)
+app.add_typer(cli_suppress.app)
 app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_report.app)
 app.add_typer(cli_audit.app, name="audit")

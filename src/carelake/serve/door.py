@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +22,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
-from .. import changes, declare, plan, purges, story, timeline
+from .. import changes, declare, plan, purges, story, suppressions, timeline
 from ..engine.duck import SESSION
-from ..engine.duck_view import files_of, view_of
+from ..engine.duck_view import files_of, seen, view_of
 from ..engine.duck_write import exists
 from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed, QuestionRefused, choose
 from ..foreign import is_no_space
@@ -181,6 +181,7 @@ class _Shown:
         self.loads = latest["loads"] if latest else 0
         self.release = latest.get("id") if latest else None
         self.held_loads: Mapping[str, int] = json.loads(latest.get("held_loads") or "{}") if latest else {}
+        self.suppressed = self._suppressed()
         feeds = (*self.declared.feeds, *self._repairs())
         self.bronze = {feed.relation: feed for feed in feeds}
 
@@ -202,7 +203,8 @@ class _Shown:
         if layer == "audit" and exists(self._root("audit") / name.replace(".", "/")):
             return self._stored(name, None)
         if name in self.released and layer in SHOWN_AS_STORED:
-            return self._stored(name, self.released[name])
+            stored = self._delta(name, self.released[name])
+            return f"SELECT * FROM {self._shown(f'({self._stored(name, self.released[name])})', seen(stored))}"
         raise QuestionRefused(f"there is no table '{name}'.", choose(name, self.names()))
 
     def _silver(self, table: Table, view: str) -> str:
@@ -211,10 +213,16 @@ class _Shown:
         return timeline.seen(table, self.declared.policy, standing, held)[view]
 
     def _relations(self, table: Table) -> tuple[str, str]:
-        """What stores a table's versions and its quarantine, as released."""
+        """What stores a table's versions and its quarantine, as released, without who is suppressed by now."""
         policy = self.declared.policy
-        stored = self._widened(f"silver.{table.name}_versions", plan.stored_columns(table, policy))
-        return stored, self._widened(f"quarantine.{table.name}", plan.quarantine_columns(table, policy))
+        stored, held = plan.stored_columns(table, policy), plan.quarantine_columns(table, policy)
+        return (
+            self._shown(self._widened(f"silver.{table.name}_versions", stored), stored),
+            self._shown(self._widened(f"quarantine.{table.name}", held), held),
+        )
+
+    def _shown(self, relation: str, columns: Collection[str]) -> str:
+        return suppressions.without(self.suppressed, self.declared.person_key, relation, columns)
 
     def _changes(self) -> str:
         """The changes of every table that keeps its history and is released."""
@@ -300,6 +308,13 @@ class _Shown:
             return None
         releases = view_of(self._delta("audit.releases", None))
         return next(iter(self._query(f"SELECT * FROM ({releases}) ORDER BY id DESC LIMIT 1")), None)
+
+    def _suppressed(self) -> frozenset[int]:
+        """The persons whom nobody is shown: as it is now, whatever is released."""
+        if not exists(self._root("vault") / suppressions.TABLE.replace(".", "/")):
+            return frozenset()
+        acts = f"({view_of(self._delta(suppressions.TABLE, None))})"
+        return suppressions.standing(self._query(suppressions.ASKED.format(acts)))
 
     def _standing(self) -> dict[str, Any]:
         """The same of every table as it stands now, and of all loads."""
