@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from sql_engines import SqlEngine
 
-from carelake import declare, treatments
+from carelake import declare, privacy, treatments
 
 DAY = date(2026, 2, 28)  # the day of the extract: of a year without a 29 February
 
@@ -77,3 +77,19 @@ def test_where_it_is_known_which_areas_have_people_all_others_are_three_noughts(
 def test_of_a_date_the_year_is_left(sql_engine: SqlEngine) -> None:
     days = ["2024-12-31", "2025-01-01", None, "1936-02-29"]
     assert asked(sql_engine, treatments.year("v"), days, "DATE", DAY) == [2024, 2025, None, 1936]
+
+
+def test_each_state_lies_in_one_region_and_territories_in_none(sql_engine: SqlEngine) -> None:
+    told = ["IL", "TX", "MA", "CA", "DC", "PR", "AE", "", None]
+    regions = ["Midwest", "South", "Northeast", "West", "South", None, None, None, None]
+    assert asked(sql_engine, treatments.region("v"), told, "TEXT", DAY) == regions
+    assert sorted(" ".join(treatments.REGIONS.values()).split()) == sorted(
+        set(privacy.USPS.split("|")) - {"AS", "GU", "MP", "PR", "VI", "FM", "MH", "PW", "AA", "AE", "AP"}
+    )
+
+
+def test_a_shifted_date_is_so_many_days_away(sql_engine: SqlEngine) -> None:
+    days = {"2024-02-28": date(2024, 3, 9), "2023-12-31": date(2024, 1, 10), None: None}
+    for n, moved in ((10, days), (-60, {"2024-03-01": date(2024, 1, 1), "2024-02-29": date(2023, 12, 31)})):
+        shown = asked(sql_engine, treatments.shift("v", f"CAST({n} AS INTEGER)"), list(moved), "DATE", DAY)
+        assert shown == list(moved.values())

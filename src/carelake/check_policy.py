@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import privacy
@@ -12,6 +12,13 @@ from .errors import Mistake, choose
 from .page import Page, Text, listed
 
 SIGNS = "The privacy officer signs what shows more."
+# What others do and call enough, and why it is not.
+NOT_ENOUGH = {
+    "shift": "A date moved by some days tells intervals and weekdays, and one known visit gives the rest away.",
+    "hash": "A hash of all numbers that there are is made in minutes, and it is derived from the number.",
+}
+NOT_ENOUGH |= dict.fromkeys(("date_shift", "shift_date"), NOT_ENOUGH["shift"])
+NOT_ENOUGH |= dict.fromkeys(("sha256", "md5", "mask", "encrypt"), NOT_ENOUGH["hash"])
 LET_SIGN = "let the privacy officer sign the page: `carelake privacy sign`"
 PART = privacy.reveals("year")  # how much shows whoever shows a part: two such parts cannot be compared
 
@@ -50,14 +57,17 @@ def _in_rows(page: Page, kinds: Mapping[str, Any], columns: Sequence[str]) -> It
             yield page.mistake("LAKE-111", row[0], found, why, choose(row[0], privacy.STORED))
         else:
             for audience, words in zip(columns[1:], row[1:], strict=True):
-                yield from _in_cell(page, words, f"{audience} sees '{words}' of '{kind}'", row[0])
+                yield from in_cell(page, words, f"{audience} sees '{words}' of '{kind}'", row[0])
 
 
-def _in_cell(page: Page, words: str, found: str, held: str) -> Iterator[Mistake]:
-    cell = privacy.read_cell(words)
-    if cell.treatment not in privacy.COMPUTABLE_FROM:
-        fix = choose(cell.treatment, privacy.COMPUTABLE_FROM)
-        yield page.mistake("LAKE-112", words, found, "There is no such treatment.", fix)
+def in_cell(
+    page: Page, words: str, found: str, held: str, only_custom: Collection[str] = ("shift",)
+) -> Iterator[Mistake]:
+    """What is wrong with a cell. `only_custom` are treatments of custom extracts, which nobody else sees."""
+    cell, known = privacy.read_cell(words), privacy.COMPUTABLE_FROM.keys() - set(only_custom)
+    if cell.treatment not in known:
+        why = NOT_ENOUGH.get(cell.treatment, "There is no such treatment.")
+        yield page.mistake("LAKE-112", words, found, why, choose(cell.treatment, known))
     elif cell.zone and cell.zone not in privacy.ZONES:
         yield page.mistake("LAKE-112", words, found, "There is no such zone.", choose(cell.zone, privacy.ZONES))
     elif not privacy.is_computable(cell, held):
@@ -95,6 +105,9 @@ def showing_more(project: Page, shipped: Page) -> Iterator[Mistake]:
         if name not in shipped.part("lowered"):
             found, fix = f"'{name}' would show more than its kind says", "Give the column the kind of what reaches it"
             yield project.mistake("LAKE-114", name, found, SIGNS, f"{fix}, or {LET_SIGN}.")
+    if "custom" in project.says and project.says["custom"] != shipped.says.get("custom"):
+        found = "'custom' lets something leave that no audience of the shipped page sees"
+        yield project.mistake("LAKE-114", "custom", found, SIGNS, f"Leave it out, or {LET_SIGN}.")
     areas = listed(project.says, "sparse_zip3")
     if areas and (missing := [area for area in listed(shipped.says, "sparse_zip3") if area not in areas]):
         found = f"'sparse_zip3' leaves out {', '.join(missing)}, which the shipped page hides"

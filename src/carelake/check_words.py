@@ -32,6 +32,8 @@ NEEDS = {
     "reconciliation": {"about", "otherwise"},
     "side": {"name", "select"},
     "privacy page": set[str](),
+    "custom extract": {"is", "seen"},
+    "determination": {"by", "on", "method", "until"},
     "extracts": {"about", "tables", "persons", "quasi_identifiers", "known_events", "identifiers"},
     "identifier": {"is", "kinds"},
 }
@@ -59,7 +61,9 @@ MAY_HAVE = {
     "retention": {"bronze", "sources"},
     "access log": {"anchor"},
     "roots": {"lake", "originals", "restricted"},
-    "privacy page": {"columns", "kinds", "lowered", "sparse_zip3"},
+    "privacy page": {"columns", "kinds", "lowered", "sparse_zip3", "custom"},
+    "custom extract": {"determination"},
+    "identifier": {"may_be"},
     "setting": {"one_of", "type", "from", "to"},
     "reconciliation": {"left", "right", "compares", "right_is", "tolerated", "beyond_chance", "behind", "fix"},
 }  # fmt: skip
@@ -82,8 +86,9 @@ CHOICES = {
     "beyond_chance": {"true", "false"},
 }
 MAPPINGS = {
-    "access_log", "columns", "control", "encrypted_by", "events", "exact", "feeds", "identifiers", "kpi", "left",
-    "release", "retention", "right", "roots", "rules", "settings", "sources", "story", "tables", "tell", "types",
+    "access_log", "columns", "control", "determination", "encrypted_by", "events", "exact", "feeds", "identifiers",
+    "kpi", "left", "may_be", "release", "retention", "right", "roots", "rules", "seen", "settings", "sources",
+    "story", "tables", "tell", "types",
 }  # fmt: skip
 LISTS = {"key", "track", "one_of", "z_order", "show", "mail", "of", "quasi_identifiers", "known_events", "kinds"}
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from . import (
     check,
+    check_custom,
     check_extracts,
     check_leaks,
     check_names,
@@ -26,10 +27,12 @@ from . import (
     check_settings,
     check_story,
     check_tell,
+    declare_extracts,
     declare_policy,
     declare_table,
     load_config,
     signing,
+    zip3,
 )
 from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import (
@@ -37,9 +40,7 @@ from .model import (
     VIEWS,
     Channel,
     Declarations,
-    Extracts,
     Feed,
-    Identifier,
     Mart,
     Place,
     Reconciliation,
@@ -106,7 +107,9 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
     feeds = chain.from_iterable(_feeds(page.plain()) for page in pages.sources)
     declared = Declarations(
         place=_place(lake),
-        policy=declare_policy.policy(pages.policy, pages.project_policy, pages.lake),
+        policy=declare_policy.policy(
+            pages.policy, pages.project_policy, pages.lake, zip3.peopled(pages.references.get(zip3.NAME))
+        ),
         tables=tables,
         feeds=load_config.applied((_with_sums(_with_key(f, tables), tables) for f in feeds), configured(project)),
         marts={page.stem: _mart(page.plain(), str(select.says["select"])) for page, select in pages.marts},
@@ -114,7 +117,7 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
         settings=dict(_settings(lake, pages)),
         reconciliations=dict(_reconciliations(pages)),
         channels=tuple(_channels(lake)),
-        extracts=_extracts(pages.extracts.plain()),
+        extracts=declare_extracts.extracts(pages.extracts.plain()),
     )
     if leaking := list(check_leaks.mistakes_in_marts(declared, pages.marts, pages.project_policy)):
         raise DeclarationsRefused(leaking)
@@ -194,7 +197,10 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     yield from check_policy.mistakes_in_policy(pages.policy)
     yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
     yield from declare_policy.unsigned(pages.policy, pages.project_policy, pages.lake)
-    kinds = declare_policy.merged(pages.policy, pages.project_policy).part("kinds")
+    counts = declare_policy.merged(pages.policy, pages.project_policy)
+    kinds = counts.part("kinds")
+    yield from check_custom.mistakes_in_custom(pages.project_policy, kinds)
+    yield from check_custom.mistakes_in_safe_harbor(pages.project_policy, counts, pages.extracts)
     if not pages.lake.unreadable:
         sources = {page.stem for page in pages.sources}
         yield from check.mistakes_in_lake(pages.lake, pages.tables, pages.references, sources)
@@ -211,6 +217,7 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     yield from check_names.mistakes_in_names(pages.sources, [page for page, _ in pages.marts])
     for path in pages.references.values():
         yield from check_names.mistakes_in_reference(path)
+        yield from zip3.mistakes_in(path) if path.stem == zip3.NAME else ()
     if not pages.extracts.unreadable:
         yield from check_extracts.mistakes_in_extracts(pages.extracts, pages.tables, kinds)
     known = _names(pages)
@@ -369,17 +376,6 @@ def _mart(page: Page, select: str) -> Mart:
         unit=page.part("kpi").get("unit", ""),
         recompute_by=page.says.get("recompute_by"),
         z_order=tuple(page.says.get("z_order", ())),
-    )
-
-
-def _extracts(page: Page) -> Extracts:
-    says = page.says
-    return Extracts(
-        tables={name: tuple(columns) for name, columns in says["tables"].items()},
-        persons=says["persons"],
-        quasi_identifiers=tuple(says["quasi_identifiers"]),
-        events=tuple(says["known_events"]),
-        identifiers={letter: Identifier(one["is"], tuple(one["kinds"])) for letter, one in says["identifiers"].items()},
     )
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 from . import check_policy, signing
 from .errors import DeclarationsRefused, Mistake
-from .model import Policy
-from .page import Page, told
+from .model import Custom, Determination, Policy
+from .page import Page, part, told
 from .privacy import read_cell
 
 
-def policy(shipped: Page, project: Page, lake: Page) -> Policy:
-    """The noun of the page that counts, with what it shows more and nobody signed."""
+def policy(shipped: Page, project: Page, lake: Page, peopled: tuple[str, ...] = ()) -> Policy:
+    """The noun of the page that counts, with what it shows more and nobody signed. `peopled` are areas of ZIP codes
+    that may be told.
+    """
     page = merged(shipped, project).plain()
     _, *audiences = page.says["columns"]
     rows = page.says["kinds"].items()
@@ -25,9 +27,17 @@ def policy(shipped: Page, project: Page, lake: Page) -> Policy:
             for place, audience in enumerate(audiences)
         },
         sparse_zip3=tuple(page.says["sparse_zip3"]),
+        peopled_zip3=peopled,
+        custom=_custom(page.part("custom")),
         unsigned=tuple(one.found for one in more),
         lowered=page.part("lowered"),
     )
+
+
+def _custom(says: Mapping[str, Any]) -> Custom | None:
+    determined = part(says, "determination")
+    seen = {kind: read_cell(words) for kind, words in part(says, "seen").items()}
+    return Custom(says["is"], seen, Determination(**determined) if determined else None) if says else None
 
 
 def merged(shipped: Page, project: Page) -> Page:

@@ -191,10 +191,31 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Determination:
+    """What an expert found of a custom extract: 45 CFR 164.514(b)(1)."""
+
+    by: str
+    on: str
+    method: str
+    until: str  # the day on which it ends
+
+
+@dataclass(frozen=True)
+class Custom:
+    """An extract of a project's own."""
+
+    about: str  # what it calls itself
+    seen: Mapping[str, Cell]  # kind of fact -> what is seen of it; of others, nothing
+    determination: Determination | None
+
+
+@dataclass(frozen=True)
 class Policy:
     stored: Mapping[str, str]  # kind of fact -> what silver holds of it
     seen: Mapping[str, Mapping[str, Cell]]  # audience -> kind of fact -> what it sees
     sparse_zip3: tuple[str, ...]
+    peopled_zip3: tuple[str, ...] = ()  # areas of more than 20,000 people, if a census was loaded: no others are shown
+    custom: Custom | None = None
     unsigned: tuple[str, ...] = ()  # what shows more than the shipped page, and nobody signed
     lowered: Mapping[str, str] = field(
         default_factory=dict
@@ -291,6 +312,7 @@ class Identifier:
 
     about: str
     kinds: tuple[str, ...]
+    may_be: Mapping[str, tuple[str, ...]]  # kind -> what may be seen of it in Safe Harbor, beside pseudonyms
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ COMPUTABLE_FROM = {  # treatment -> what silver must hold for it
     "age": {"keep"},
     "zip3": {"keep"},
     "state": {"keep", "state"},
+    "region": {"state"},
+    "shift": {"keep"},
     "last4": {"keep", "last4"},
 }
 ZONES = {"originals", "restricted"}

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from .errors import LakeError
 
 NAME = "privacy.sig"
-SIGNED = ("columns", "kinds", "lowered", "sparse_zip3")
+SIGNED = ("columns", "kinds", "lowered", "sparse_zip3", "custom")
 
 
 class KeyFileUnfit(LakeError):
@@ -62,7 +62,8 @@ def holds(page: Mapping[str, Any], found: Signature | None, officer: str) -> boo
 
 def _signed(page: Mapping[str, Any], by: Signature) -> bytes:
     """What is signed: all that the page decides, and who signs it. The order of kinds and areas says nothing."""
-    told = {**{word: page.get(word) for word in SIGNED}, "sparse_zip3": sorted(page.get("sparse_zip3", ()))}
+    said = {word: page[word] for word in SIGNED if word in page}
+    told = {**said, "sparse_zip3": sorted(page.get("sparse_zip3", ()))}
     return json.dumps([told, by.who, by.role, by.signed_at, by.public_key], sort_keys=True).encode()
 
 

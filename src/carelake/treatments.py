@@ -8,6 +8,13 @@ OLDEST = 89  # years; above it only "90 or older" may be told: 45 CFR 164.514(b)
 NOWHERE = "000"  # of a ZIP in an area of few people, and of what is no ZIP
 MILITARY = tuple(f"{n:03}" for n in (*range(90, 99), 340, *range(962, 967)))  # posts, of which no census counts people
 
+REGIONS = {  # Census Regions and Divisions of the United States, U.S. Census Bureau
+    "Northeast": "CT ME MA NH RI VT NJ NY PA",
+    "Midwest": "IL IN MI OH WI IA KS MN MO NE ND SD",
+    "South": "DE DC FL GA MD NC SC VA WV AL KY MS TN AR LA OK TX",
+    "West": "AZ CO ID MT NV NM UT WY AK CA HI OR WA",
+}
+
 
 def keep(value: str) -> str:
     """The value as it is stored."""
@@ -37,6 +44,17 @@ def zip3(value: str, sparse: Collection[str], peopled: Collection[str] = ()) -> 
     known = f" AND {digits} IN ({_listed(peopled)})" if peopled else ""
     is_shown = f"REGEXP_MATCHES({value}, '^[0-9]{{5}}(-?[0-9]{{4}})?$') AND NOT {digits} IN ({hidden}){known}"
     return f"CASE WHEN {is_shown} THEN {digits} ELSE '{NOWHERE}' END"
+
+
+def region(state: str) -> str:
+    """The region of a state, as the Census Bureau draws them; NULL of what lies in none, as territories and posts."""
+    told = " ".join(f"WHEN {state} IN ({_listed(states.split())}) THEN '{name}'" for name, states in REGIONS.items())
+    return f"CASE {told} END"
+
+
+def shift(day: str, days: str) -> str:
+    """A date as many days away as its person's are."""
+    return f"{day} + {days}"
 
 
 def _listed(words: Collection[str]) -> str:

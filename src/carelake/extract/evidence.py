@@ -9,6 +9,7 @@ from .. import __version__
 from ..model import Declarations
 from ..report.sheet import Grid, Section, Sheet, Words, section
 from .extraction import AGREED, Made, Order
+from .selection import CUSTOM
 
 NOT_CHECKED = (
     "Whether anybody who gets it knows something by which a person can be told (45 CFR 164.514(b)(2)(ii)).",
@@ -16,18 +17,32 @@ NOT_CHECKED = (
     "Which areas of the current census have 20,000 people or fewer, beyond the list on the privacy page.",
     "What can be told from this extract together with another one, or with what is known elsewhere.",
 )
+PROTECTED = "protected health information"
 CALLED = {
     "safe_harbor": "De-identified by Safe Harbor, 45 CFR 164.514(b)(2), as far as the rows below hold",
-    AGREED: "A limited data set, 45 CFR 164.514(e): it is protected health information, and not de-identified",
+    AGREED: f"A limited data set, 45 CFR 164.514(e): it is {PROTECTED}, and not de-identified",
 }
+
+
+def _called(declared: Declarations, profile: str) -> str:
+    """What an extract may be called."""
+    custom = declared.policy.custom
+    if profile != CUSTOM or custom is None:
+        return CALLED[profile]
+    found = custom.determination
+    if found is None:
+        return f"{custom.about}: nobody determined it de-identified. It is {PROTECTED}"
+    by = f"{found.by}, {found.on}, by {found.method}; it holds until {found.until}"
+    return f"{custom.about}: de-identified by expert determination, 45 CFR 164.514(b)(1), of {by}"
 
 
 def facts(declared: Declarations, order: Order, made: Made) -> dict[str, Any]:
     """What was made, for whom, of what, and how each of the 18 identifiers was treated. No value of a row is in it."""
     return {
-        "extract": made.id, "profile": order.profile, "is": CALLED[order.profile], "recipient": order.recipient,
-        "address": order.address, "purpose": order.purpose, "agreement": order.agreement, "made_by": order.who,
-        "made_at": order.now.isoformat(), "ages_as_of": order.as_of.isoformat(), "release": made.release,
+        "extract": made.id, "profile": order.profile, "is": _called(declared, order.profile),
+        "recipient": order.recipient, "address": order.address, "purpose": order.purpose,
+        "agreement": order.agreement, "made_by": order.who, "made_at": order.now.isoformat(),
+        "ages_as_of": order.as_of.isoformat(), "release": made.release,
         "carelake": __version__,
         "tables": [
             {
@@ -41,6 +56,7 @@ def facts(declared: Declarations, order: Order, made: Made) -> dict[str, Any]:
         "files": dict(made.parts),
         "identifiers": list(_identifiers(declared, made)),
         "zip3_hidden": list(declared.policy.sparse_zip3),
+        "zip3_told": list(declared.policy.peopled_zip3) or "all but those that are hidden",
         "risk": {
             "smallest_class_wanted": order.smallest_class,
             "before_suppression": made.before,
@@ -91,11 +107,8 @@ def _order(told: Mapping[str, Any]) -> Section:
         "ages_as_of": "ages as of",
     }
     rows = tuple((called, str(told[name])) for name, called in names.items() if told[name])
-    loud = (
-        "Protected health information: it may be used as the agreement says, and not otherwise."
-        if told["profile"] == AGREED
-        else ""
-    )
+    is_protected = PROTECTED in told["is"]
+    loud = "Protected health information: it may be used as agreed, and not otherwise." if is_protected else ""
     return section("What it is", Words(loud, loud=True), Grid("The order", ("what", "how"), rows))
 
 

@@ -30,6 +30,7 @@ PSEUDONYMS = "vault.pseudonym"
 MINTED = {
     "extract": "BIGINT", "namespace": "TEXT", "source_system": "TEXT", "stored": "TEXT", "pseudonym": "TEXT",
 }  # fmt: skip
+SHIFTED = 182  # days, at most, back or forth: half a year, so that seasons tell little
 AT_ONCE = 250_000  # values that pass through Python together
 AGREED = "limited_data_set"  # the profile that is still protected health information: 45 CFR 164.514(e)
 
@@ -85,6 +86,8 @@ def refused(lake: Lake, order: Order) -> None:
         raise ExtractRefused(
             f"there is no profile '{order.profile[:40]}'.", f"Take one of {', '.join(selection.PROFILES)}."
         )
+    if order.profile == selection.CUSTOM:
+        _refuse_custom(lake, order)
     if not order.recipient.strip():
         raise ExtractRefused("it is not said who gets it.", "Give --recipient.")
     if order.profile == AGREED and not order.agreement.strip():
@@ -105,6 +108,18 @@ def refused(lake: Lake, order: Order) -> None:
     if moved := [name for name in names if lake.engine.version(name) != last.tables.get(name)]:
         found = f"{', '.join(moved)} {'has' if len(moved) == 1 else 'have'} moved on since the latest release."
         raise ExtractRefused(found, "See `carelake releases` for what holds it; then run, and try again.")
+
+
+def _refuse_custom(lake: Lake, order: Order) -> None:
+    """Raises `ExtractRefused` for a custom extract that is not declared, or whose determination has ended."""
+    custom = lake.declared.policy.custom
+    if custom is None:
+        fix = "Let privacy.yml say `custom: {is: ..., seen: {kind: treatment, ...}}`, and the privacy officer sign it."
+        raise ExtractRefused("the project declares no custom extract.", fix)
+    ends = custom.determination.until if custom.determination else ""
+    if ends and ends < order.now.date().isoformat():
+        fix = "Have it determined anew, and say so in privacy.yml; or take the determination out: it is PHI then."
+        raise ExtractRefused(f"the determination that it is de-identified ended on {ends}.", fix)
 
 
 def make(lake: Lake, order: Order, log: ToldTo) -> Made:
@@ -162,7 +177,7 @@ def _mint(lake: Lake, tables: Sequence[Selected], number: int) -> None:
     engine.hold("unnamed", wanted or "SELECT namespace, source_system, stored FROM vault.pseudonym WHERE FALSE")
     while (new := engine.ask(f"SELECT * FROM unnamed LIMIT {AT_ONCE}")).num_rows:
         columns = {name: new[name] for name in ("namespace", "source_system", "stored")}
-        names = pa.array([_random() for _ in range(new.num_rows)], pa.string())
+        names = pa.array([_random(namespace) for namespace in columns["namespace"].to_pylist()], pa.string())
         numbers = pa.repeat(pa.scalar(number, pa.int64()), new.num_rows)
         engine.lend("minted", pa.table({"extract": numbers, **columns, "pseudonym": names}))
         engine.append(PSEUDONYMS, "SELECT * FROM minted")
@@ -177,8 +192,10 @@ def _mint(lake: Lake, tables: Sequence[Selected], number: int) -> None:
     engine.hold("pseudonym_of", f"SELECT * FROM {PSEUDONYMS} WHERE extract = {number}")
 
 
-def _random() -> str:
-    """Eighty random bits, as sixteen signs."""
+def _random(namespace: str) -> str:
+    """Eighty random bits, as sixteen signs; of how many days dates are shifted, a number that is not 0."""
+    if namespace == selection.SHIFT:
+        return str(secrets.choice((-1, 1)) * (1 + secrets.randbelow(SHIFTED)))
     return base64.b32encode(secrets.token_bytes(10)).decode()
 
 

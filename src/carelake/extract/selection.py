@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .. import leaks, plan, treatments
-from ..model import Declarations, Table
+from ..model import Cell, Declarations, Table
 
-PROFILES = ("safe_harbor", "limited_data_set")
-NOT_SEEN = "drop"
-PSEUDONYM = "pseudonym"
+CUSTOM = "custom"
+PROFILES = ("safe_harbor", "limited_data_set", CUSTOM)
+NOT_SEEN = Cell("drop")
+PSEUDONYM, SHIFT = "pseudonym", "shift"
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,38 @@ def selected(declared: Declarations, profile: str) -> list[Selected]:
 
 
 def _selected(declared: Declarations, table: Table, columns: Sequence[str], profile: str) -> Selected:
-    kinds, cells = _kinds(table, declared), declared.policy.seen[profile]
-    every = [_shown(name, kinds[name], cells[kinds[name]].treatment) for name in columns]
-    seen = [one for one in every if one.treatment != NOT_SEEN]
+    kinds, cells = _kinds(table, declared), _cells(declared, profile)
+    every = [_shown(name, kinds[name], cells.get(kinds[name], NOT_SEEN).treatment) for name in columns]
+    seen = [one for one in every if one.treatment != NOT_SEEN.treatment and _has_whose(table, declared, one)]
     exact = [one.column for one in seen if cells[one.kind].zone == "restricted"]
     joins = [_exactly(table, view, exact) for view, held in table.exact.items() if set(held) & set(exact)]
     told = [f"{_told(one, _value(table, one.column, exact), declared)} AS {one.name}" for one in seen]
     joins += [_pseudonyms(table, one.column) for one in seen if one.treatment == PSEUDONYM]
+    joins += [_shifts(declared.person_key)] if any(one.treatment == SHIFT for one in seen) else []
     select = plan.select(told, f"silver.{table.name} AS told", *joins)
     return Selected(table.name, select, tuple(seen), {one.column: one.kind for one in every if one not in seen})
 
 
+def _cells(declared: Declarations, profile: str) -> Mapping[str, Cell]:
+    """Kind -> what is seen of it; what is not named is not seen."""
+    custom = declared.policy.custom
+    return (custom.seen if custom else {}) if profile == CUSTOM else declared.policy.seen[profile]
+
+
+def _has_whose(table: Table, declared: Declarations, one: Shown) -> bool:
+    """Whether a value can be treated there: dates are shifted by person, and a row that is nobody's has none."""
+    return one.treatment != SHIFT or declared.person_key in {table.own_key, *table.refers}
+
+
 def _shown(column: str, kind: str, treatment: str) -> Shown:
     """A column is called by what is seen of it: nobody shall take an age for a date."""
-    names = {"age": "age", "zip3": "zip3", "state": "state", "year": f"{column.removesuffix('_date')}_year"}
+    names = {
+        "age": "age",
+        "zip3": "zip3",
+        "state": "state",
+        "region": "region",
+        "year": f"{column.removesuffix('_date')}_year",
+    }
     return Shown(names.get(treatment, column), column, kind, treatment)
 
 
@@ -77,11 +96,13 @@ def _told(one: Shown, value: str, declared: Declarations) -> str:
     """The SQL of what is seen of a value."""
     if one.treatment == PSEUDONYM:
         return f"of_{one.column}.pseudonym"
-    sparse = declared.policy.sparse_zip3
+    policy = declared.policy
     make: Mapping[str, Callable[[str], str]] = {
         "year": treatments.year,
         "age": treatments.age,
-        "zip3": lambda zip_: treatments.zip3(zip_, sparse),
+        "zip3": lambda zip_: treatments.zip3(zip_, policy.sparse_zip3, policy.peopled_zip3),
+        "region": treatments.region,
+        SHIFT: lambda day: treatments.shift(day, "shifted.days"),
     }
     return make.get(one.treatment, treatments.keep)(value)
 
@@ -92,6 +113,12 @@ def _pseudonyms(table: Table, name: str) -> str:
         f"LEFT JOIN pseudonym_of AS {alias} ON {alias}.namespace = '{namespace(table, name)}'"
         f" AND {alias}.source_system = told.source_system AND {alias}.stored = CAST(told.{name} AS TEXT)"
     )
+
+
+def _shifts(person: str) -> str:
+    same = f"shifted.stored = CAST(told.{person} AS TEXT) AND shifted.source_system = told.source_system"
+    days = "SELECT source_system, stored, CAST(pseudonym AS INTEGER) AS days FROM pseudonym_of"
+    return f"LEFT JOIN ({days} WHERE namespace = '{SHIFT}') AS shifted ON {same}"
 
 
 def namespace(table: Table, name: str) -> str:
@@ -117,3 +144,9 @@ def _to_mint(declared: Declarations, made: Sequence[Selected]) -> Iterator[str]:
                     f"SELECT '{namespace(table, column.column)}' AS namespace, told.source_system, {stored} AS stored"
                     f" FROM silver.{table.name} AS told WHERE NOT {stored} IS NULL"
                 )
+        if any(column.treatment == SHIFT for column in one.shown):
+            stored = f"CAST(told.{declared.person_key} AS TEXT)"
+            yield (
+                f"SELECT '{SHIFT}' AS namespace, told.source_system, {stored} AS stored"
+                f" FROM silver.{table.name} AS told WHERE NOT {stored} IS NULL"
+            )

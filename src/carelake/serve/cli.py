@@ -35,6 +35,7 @@ from . import (
     cli_suppress,
     cli_upkeep,
     cli_vault,
+    cli_zip3,
 )
 from .options import DAY, AsOf, Json, State, now
 
@@ -61,6 +62,7 @@ app.add_typer(cli_report.app)
 app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_vault.app, name="vault")
 app.add_typer(cli_keys.app, name="keys")
+app.add_typer(cli_zip3.app, name="zip3")
 app.add_typer(cli_backup.app, name="backup")
 
 

@@ -17,7 +17,7 @@ app = typer.Typer()
 
 @app.command()
 def extract(
-    profile: Annotated[str, typer.Option(help="safe_harbor or limited_data_set.")],
+    profile: Annotated[str, typer.Option(help="safe_harbor, limited_data_set, or the project's custom.")],
     recipient: Annotated[str, typer.Option(help="Who gets it.")],
     out: Annotated[Path, typer.Option(help="The new folder that it is made in.")],
     purpose: Annotated[str, typer.Option(help="What for; the access log keeps it.")] = "not stated",

@@ -18,8 +18,9 @@ from . import Delivery, Progress
 from .files_contract import drift, expected, needed, spelled
 from .files_control import beside, compare
 from .files_csv import batches, schema
-from .files_folder import archived, find, quarantined, refuse_outside, shown
+from .files_folder import archived, find, quarantined, refuse_outside
 from .files_look import Sheet, look
+from .files_names import shown
 from .files_scan import Limits
 from .files_text import SINGLE
 
@@ -58,7 +59,8 @@ def read(
     at = _Visit(feed, Path(connection), progress, limits, set(progress.contents))
     found = find(feed, at.landing, now, pause)
     at.waiting += [
-        f"{shown(path, at.landing)} is still being written: it waits for the next run." for path in found.waiting
+        f"{shown(path, at.landing, at.feed)} is still being written: it waits for the next run."
+        for path in found.waiting
     ]
     for path in found.ready:
         control = beside(path, feed)
@@ -73,7 +75,7 @@ def read(
 
 def _delivery(at: _Visit, path: Path, control: Path | None) -> Delivery | None:
     """The file as a delivery; None if there is nothing to do but to remember why."""
-    name = shown(path, at.landing)
+    name = shown(path, at.landing, at.feed)
     if at.feed.control and not control:
         at.waiting.append(f"{name} waits for its control file, '*{at.feed.control['suffix']}'.")
         return None
@@ -143,7 +145,7 @@ def _archive(delivery: Delivery, at: _Visit, paths: list[Path | None], now: date
         try:
             archived(path, at.landing, now, delivery.content or "")
         except OSError:
-            found = f"{shown(path, at.landing)} could not be moved to archive/; it will not be loaded again."
+            found = f"{shown(path, at.landing, at.feed)} could not be moved to archive/; it will not be loaded again."
             delivery.warnings.append(found)
 
 

@@ -66,12 +66,6 @@ def _state(path: Path) -> tuple[int, int]:
     return seen.st_size, seen.st_mtime_ns
 
 
-def shown(path: Path, landing: Path) -> str:
-    """Its name below the landing folder, fit to be printed."""
-    name = path.relative_to(landing).as_posix().encode("utf-8", "replace").decode()
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
-
-
 def refuse_outside(path: Path, landing: Path, name: str) -> None:
     """Raises `FileOutside` for a link that leads out of the landing folder."""
     if not path.resolve().is_relative_to(landing.resolve()):
