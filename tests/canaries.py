@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -79,6 +81,8 @@ def forms(value: str) -> Iterator[tuple[str, bytes]]:
     for escaped in {quote(value, safe=""), quote(value), quote_plus(value)} - {value}:
         yield "URL-encoded", escaped.encode()
         yield "URL-encoded", re.sub(r"%..", lambda code: code[0].lower(), escaped).encode()
+    for escaped in {json.dumps(value)[1:-1], html.escape(value), value.replace("'", "''")} - {value}:
+        yield "escaped", escaped.encode()  # as JSON, a page and SQL have it
     for text in {*written.values()} - {written["reversed"]}:
         raw = text.encode()
         yield from based(raw)

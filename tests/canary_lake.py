@@ -27,7 +27,8 @@ from carelake.model import Feed
 DEFECTS = [
     "person_born_tomorrow", "person_born_in_1850", "person_without_a_name", "person_numbered_with_a_blank",
     "person_with_a_short_ssn", "person_with_an_ssn_in_words", "claim_paid_in_words", "claim_service_on_february_30",
-    "claim_without_a_number", "claim_of_an_unknown_patient", "visit_of_an_unknown_patient", "charge_of_an_unknown_patient",
+    "claim_without_a_number", "claim_of_an_unknown_patient", "visit_of_an_unknown_patient",
+    "charge_of_an_unknown_patient",
 ]  # fmt: skip
 NAMED = "claims/hospital1_Quuxworth_Zebedina_HOSP1-990001.csv"
 FILE_NAME = "file_name"  # the kind of what stands in the name of a file
@@ -43,7 +44,11 @@ QUESTIONS = [
     "SELECT CAST(full_name AS DATE) FROM silver.patient_all",
     "SELECT CAST(line AS INTEGER) FROM bronze.hos_a_claims_rejected",
 ]
-ANSWERED = ["SELECT * FROM silver.patient_all", "SELECT * FROM silver.transaction_history", "SELECT * FROM gold.fact_claim"]
+ANSWERED = [
+    "SELECT * FROM silver.patient_all",
+    "SELECT * FROM silver.transaction_history",
+    "SELECT * FROM gold.fact_claim",
+]
 COMMANDS = [
     ["status"], ["plan"], ["kpi"], ["report"], ["compliance", "--month", "2026-11"], ["audit", "verify"],
     ["alerts", "digest", "--weekly", "--dry-run"], ["quarantine", "list"],
@@ -135,7 +140,9 @@ def made(folder: Path, patients: int) -> Small:
     for name, value in NOTES.items():
         lake.sql(f"ALTER TABLE patients ADD COLUMN {name} TEXT DEFAULT '{value}'")
     header = (lake.landing / "claims/hospital1_claim_data.csv").read_text().splitlines()[0]
-    lake.put(NAMED, f"{header}\nC8,HOSP1-990001,Zebedina Quuxworth\n" + ",".join(["C9"] * (header.count(",") + 1)) + "\n")
+    lake.put(
+        NAMED, f"{header}\nC8,HOSP1-990001,Zebedina Quuxworth\n" + ",".join(["C9"] * (header.count(",") + 1)) + "\n"
+    )
     return lake
 
 

@@ -1,10 +1,9 @@
-"""Where the search for identifiers looks: files and what is packed in them, what is said, and what lies about meanwhile."""
+"""Where identifiers are searched for: files and what is packed in them, what is said, and what lies about meanwhile."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import json
 import logging
 import os
 import sqlite3
@@ -59,7 +58,9 @@ def file(path: Path, name: str) -> Iterator[Place]:
         yield Place(f"{name}: unpacked", gzip.decompress(raw))
     elif raw[:15] == b"SQLite format 3":
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-            yield Place(f"{name}: rows", "\n".join(db.iterdump()).encode())
+            tables = [table for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            rows = (row for table in tables for row in db.execute(f'SELECT * FROM "{table}"'))
+            yield Place(f"{name}: rows", _text(cell for row in rows for cell in row))
 
 
 def _is_text(raw: bytes) -> bool:
