@@ -71,6 +71,8 @@ def planted(lake: Small) -> Iterator[Planted]:
                 told = db.sql(f"SELECT DISTINCT CAST({expression} AS TEXT) FROM rows").fetchall()
                 for value in (value for (value,) in told if value):
                     yield from _parts(kinds[name], value.strip())
+                    if declared.policy.stored[kinds[name]] == "token":  # a token is a digest of this, and of a key
+                        yield Planted(kinds[name], "\x1f".join([feed.source, kinds[name], value]))
 
 
 def _rows(lake: Small, feed: Feed) -> pa.Table | None:
