@@ -8,9 +8,10 @@ What is searched for, and by which rule:
 
 - A form of eight bytes or more stands anywhere: in text, in the middle of a word, in bytes that nobody can read.
 - A shorter one, of four bytes or more, is found as a whole word of what is text. By chance it stands in any 100 MB of
-  compressed bytes. Of digits alone it must be a whole cell, or stand in quotes: any count may be 73301. Backwards it is
-  another ZIP code or procedure.
-- Digits alone, as many as they are, are found only where no letter and no digit stands beside: a SHA-256 has many.
+  compressed bytes. Of digits alone it must be a whole cell of text, or stand in quotes: any count may be 73301, and
+  backwards it is another ZIP code or procedure.
+- Digits alone, as many as they are, are found only where no letter and no digit stands beside: a SHA-256 has many. They
+  are searched for of what has more digits than letters: those of an address may be those of any day.
 - What is shorter than four bytes (an initial, an age) is not searched for by itself.
 - A word that CareLake itself ships (`June`, `fields`), or that the sources also hold in a column which is kept (a ZIP
   code that is a procedure, too), tells of nobody, and is not searched for by itself either.
@@ -34,7 +35,7 @@ from urllib.parse import quote, quote_plus
 import numpy as np
 
 LONG, SHORT = 8, 4  # bytes
-LEAST_DIGITS = 7  # of a number that is written among other signs: fewer are a house, a flat, a year
+LEAST_DIGITS = 7  # of a number that is written among other signs: fewer are a part of it, a count, a year
 HASHES = ("md5", "sha1", "sha256", "sha512")
 HASHED = 16  # signs of a written hash that are enough to know it by, also where it was cut
 PIECE, OVERLAP = 1 << 22, 1 << 12
@@ -90,10 +91,10 @@ def forms(value: str) -> Iterator[tuple[str, bytes]]:
 
 
 def spellings(value: str) -> dict[str, str]:
-    """As it is written, in small and in capital letters, backwards, and its digits alone; a date as Americans do."""
+    """As it is written, in small and in capital letters, backwards; the digits of a number; a date as Americans do."""
     told = {"plain": value, "small": value.casefold(), "capital": value.upper(), "reversed": value[::-1]}
     digits = re.sub(r"\D", "", value)
-    if len(digits) >= LEAST_DIGITS and digits != value:
+    if len(digits) >= LEAST_DIGITS and digits != value and len(digits) > sum(map(str.isalpha, value)):
         told["digits only"] = digits
     if date := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", value):
         told["American date"] = f"{date[2]}/{date[3]}/{date[1]}"

@@ -50,7 +50,7 @@ ANSWERED = [
     "SELECT * FROM gold.fact_claim",
 ]
 COMMANDS = [
-    ["status"], ["plan"], ["kpi"], ["report"], ["compliance", "--month", "2026-11"], ["audit", "verify"],
+    ["status"], ["report"], ["compliance", "--month", "2026-11"], ["audit", "verify"],
     ["alerts", "digest", "--weekly", "--dry-run"], ["quarantine", "list"],
 ]  # fmt: skip
 
@@ -62,7 +62,7 @@ def planted(lake: Small) -> Iterator[Planted]:
     """Every value that the sources hold now, of the columns that fill a table of silver, with its declared kind."""
     declared = declare.read(lake.project)
     for feed in declared.feeds:
-        if feed.fills is None or not feed.source.startswith("hos-") or not (rows := _rows(lake, feed)):
+        if feed.fills is None or feed.reader == "reference" or not (rows := _rows(lake, feed)):
             continue
         kinds = {column.name: column.kind for column in declared.tables[feed.fills].columns}
         with duckdb.connect() as db:
@@ -78,7 +78,7 @@ def planted(lake: Small) -> Iterator[Planted]:
 def _rows(lake: Small, feed: Feed) -> pa.Table | None:
     """What a table holds, or the files of a feed, wherever they lie by now; all of it text."""
     if feed.reader == "files":
-        paths = [str(path) for path in lake.landing.rglob(Path(feed.at).name) if path.name != Path(NAMED).name]
+        paths = [str(path) for path in lake.landing.rglob(feed.at) if path.name != Path(NAMED).name]
         read = f"SELECT * FROM read_csv({paths}, all_varchar = true, union_by_name = true)"
         return duckdb.sql(read).to_arrow_table() if paths else None
     with closing(sqlite3.connect(lake.folder / f"{feed.source}.db")) as db:

@@ -13,6 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,7 @@ def _is_text(raw: bytes) -> bool:
 def parquet(path: Path, name: str) -> Iterator[Place]:
     """What is packed in a Parquet file: its values, the entries of its dictionaries, used or not, and its metadata."""
     told = pq.read_metadata(path)
-    counts_left_out = (one for one in _flat(told.to_dict()) if not isinstance(one, int))
-    yield Place(f"{name}: statistics", _text(counts_left_out))
+    yield Place(f"{name}: statistics", _text(_flat(told.to_dict())))
     yield Place(f"{name}: key-value metadata", _text(_flat(told.metadata or {})))
     schema = pq.read_schema(path)
     texts = [one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_binary(one.type)]
@@ -106,8 +106,14 @@ def _flat(held: Any) -> Iterator[Any]:
 
 
 def _text(cells: Iterable[Any]) -> bytes:
-    """One cell a line."""
-    return b"\n".join(cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells if cell is not None)
+    """One cell a line. A number is marked as one: as a count or a key it may be any ZIP code."""
+    return b"\n".join(_written(cell) for cell in cells if cell is not None)
+
+
+def _written(cell: Any) -> bytes:
+    if isinstance(cell, int | float | Decimal):
+        return f"#{cell}".encode()
+    return cell if isinstance(cell, bytes) else str(cell).encode()
 
 
 # --- what is said ----------------------------------------------------------------------------------------------------
@@ -115,7 +121,7 @@ def _text(cells: Iterable[Any]) -> bytes:
 
 def said(where: str, *words: object) -> list[Place]:
     """What was printed, or anything else that can be written: a plan, a report, the rows of an answer."""
-    return [Place(where, b"\n".join(w if isinstance(w, bytes) else str(w).encode() for w in words))]
+    return [Place(where, _text(words))]
 
 
 def raised(where: str, error: BaseException) -> list[Place]:

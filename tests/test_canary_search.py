@@ -24,7 +24,7 @@ from canaries import LONG, Finding, Place, Planted, Search, forms
 from canary_places import files, logged, raised, said, shipped_words, temporary
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-VALUES = ("Zebedina O'Quuxworth 555-867-5309", "987-65-4320", "1899-07-19", "zébedina@quuxworth.example")
+VALUES = ("O'Quux, 1-555-867-5309, Q77", "987-65-4320", "1899-07-19", "zébedina@quuxworth.example")
 SOUND = b"nothing of anybody"
 Plant = Callable[[Path, bytes], "Iterator[Place]"]
 
@@ -227,6 +227,7 @@ def test_what_a_form_is_made_of_was_worked_out_elsewhere() -> None:
         ("Rosa", b"for Rosa, of ward 7", b"Rosalind rosary Rosa2"),
         ("73301", b"a\n73301\nb", b"73301.50\n$73301 and x73301\n733011"),
         ("73301", b'{"zip":"73301"}', b'{"rows":73301}'),
+        ("73301", b"73301\n#5", b"#73301\n73302"),
         ("HOSP1-000123", b"of HOSP1-000123Z", b"HOSP1-000124"),
         ("987-65-4320", b"(987654320)", b"00987654320ab"),
         ("K", b"", b"K\n"),

@@ -72,7 +72,7 @@ def transactions(hospital: Hospital, state: Accounts) -> Any:
 
 
 def _details(hospital: Hospital, state: Accounts) -> dict[str, Any]:
-    """The drug, where one was charged, and the birth of a patient who is there. The labeler of the codes is none: 99999."""
+    """The drug, where one was charged, and the birth of a patient who is there. Labeler 99999 of the codes is none."""
     ids, patient = state.visits.ids, state.visits.patient
     drug = chance(draw(hospital.seed, "drug", ids), 200)
     product = below(draw(hospital.seed, "which drug", ids), 900)
