@@ -46,6 +46,20 @@ def test_the_same_seed_makes_the_same_rows_whatever_the_chunk(tmp_path):
     assert synth_read.read(whole) == synth_read.read(pieces)
 
 
+def test_detailed_hospitals_have_defects_too_and_nobody_has_no_day_of_birth(tmp_path):
+    nobody = 0
+    for day in (1, 2):
+        truth = synth.make(tmp_path, patients=300, seed=7, day=day, detailed=True)
+        found = synth_read.read(tmp_path)
+        for hospital in HOSPITALS:
+            rows = found.rows(hospital, "transactions")
+            unborn = [row["PatientID"] for row in rows if row["PatientDOB"] in (None, "")]
+            assert unborn == [row["PatientID"] for row in rows if int(row["PatientID"].partition("-")[2]) > 9_000_000]
+            assert len(unborn) == truth.hospitals[hospital].planted["transactions_without_patient"]
+            nobody += len(unborn)
+    assert nobody
+
+
 def test_another_seed_makes_other_hospitals(tmp_path):
     first, second = (synth.make(tmp_path / str(seed), patients=100, seed=seed) for seed in (1, 2))
     assert first.kpis.charges != second.kpis.charges

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from . import people
 from .accounts import PAID, Accounts
-from .columns import days, digits, joined, money, numbered, only_where, words
+from .columns import NO_DAY, days, digits, joined, money, numbered, only_where, words
 from .diagnoses import fitting
 from .draw import Ints, below, chance, draw, pick
 from .people import is_self_pay, patient_id
@@ -72,13 +72,13 @@ def transactions(hospital: Hospital, state: Accounts) -> Any:
 
 
 def _details(hospital: Hospital, state: Accounts) -> dict[str, Any]:
-    """The drug, where one was charged, and the patient's birth. The codes are of a labeler that is none: 99999."""
+    """The drug, where one was charged, and the birth of a patient who is there. Labeler 99999 of the codes is none."""
     ids, patient = state.visits.ids, state.visits.patient
     drug = chance(draw(hospital.seed, "drug", ids), 200)
     product = below(draw(hospital.seed, "which drug", ids), 900)
     return {
         "NDC": only_where(drug, joined("99999-0", digits(100 + product), "-01")),
-        "PatientDOB": days(people.born(hospital, patient)),
+        "PatientDOB": days(np.where(patient < people.NOBODY, people.born(hospital, patient), NO_DAY)),
     }
 
 
