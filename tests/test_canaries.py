@@ -38,11 +38,6 @@ ALLOWED = (
         "name_part",
         "privacy.yml keeps the names of providers, and some have the first or last name of a patient",
     ),
-    allowed(
-        "lake/audit/(load_logs|run_steps|alerts)/|pages/quality-|the first run|carelake alerts",
-        "file_name",
-        "SECURITY.md: names of files stand in the ledger and in messages: no person's belongs in them",
-    ),
 )
 
 
