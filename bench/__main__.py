@@ -1,4 +1,4 @@
-"""`python -m bench [bronze|day|rules] [--rows N]`: the figures go to the terminal and to bench/results.md."""
+"""`python -m bench [bronze|day|rules|treatments] [--rows N]`: the figures go to the terminal and to bench/results.md."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import duckdb
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the servers are started as the tests start them
 
-from . import bronze, day, rules
+from . import bronze, day, rules, treatments
 
 BENCHES = {
     "rules": (rules.measure, 10_000_000),
     "bronze": (bronze.measure, 2_000_000),
     "day": (day.measure, 10_000_000),
+    "treatments": (treatments.measure, 2_000_000),
 }
 
 
