@@ -1,4 +1,4 @@
-"""`python -m bench [bronze|day|rules|treatments] [--rows N]`: the figures go to the terminal and to bench/results.md."""
+"""`python -m bench [NAME] [--rows N]`: the figures go to the terminal and to bench/results.md."""
 
 from __future__ import annotations
 

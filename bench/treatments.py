@@ -30,7 +30,8 @@ with opened(Path(sys.argv[1]), os.environ, writing=True) as lake:
         declared = replace(declared, policy=policy, tables=tables)
         silver.create(lake.engine, declared)
         silver.define(lake.engine, declared)
-    at = silver.Refinery(lake.engine, lake.ledger, vault_of(lake), lake.bronze, declared.policy, "bench", datetime.now(UTC))
+    now, vault = datetime.now(UTC), vault_of(lake)
+    at = silver.Refinery(lake.engine, lake.ledger, vault, lake.bronze, declared.policy, "bench", now)
     for table in declared.tables.values():
         silver.refine(at, table, declared.feeds)
     print(lake.engine.ask("SELECT COUNT(*) AS n FROM vault.token").to_pylist()[0]["n"])

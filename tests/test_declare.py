@@ -290,6 +290,7 @@ def test_nothing_refers_to_a_table_whose_key_has_several_columns(rcm):
 
 # --- settings ---
 
+LABELLED = {"reproductive_health_label": "labelled"}
 BEDS = "beds:\n  about: How many.\n  type: integer\n  from: 1\n  to: 40\n  default: 12\n"
 
 
@@ -299,7 +300,7 @@ def test_a_setting_that_lake_yml_does_not_name_has_its_default(rcm):
     slip(rcm, "lake.yml", "days_in_ar_window: 90 ", "days_in_ar_window: 366 ")
     values = {name: setting.value for name, setting in declare.read(rcm).settings.items()}
     shipped = {"ar_aging_from": "service_date", "days_in_ar_window": "366", "large_claim_from": "50000"}
-    assert values == {**shipped, "quarantine_days": "14", "beds": "12"}
+    assert values == {**shipped, "quarantine_days": "14", "beds": "12", **LABELLED}
 
 
 @pytest.mark.parametrize(

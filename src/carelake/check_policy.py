@@ -84,7 +84,8 @@ def mistakes_in_merged(project: Page, shipped: Page) -> Iterator[Mistake]:
         why = "Cells would stand under the wrong audience."
         yield project.mistake("LAKE-110", "", "its columns are not those of the shipped page", why, "Keep their order.")
         return
-    for word, line in (("kinds", "kind: [stored, ...]"), ("lowered", "gold.mart.column: why")):
+    lines = {"kinds": "kind: [stored, ...]", "lowered": "gold.mart.column: why", "labels": "label: {about: ...}"}
+    for word, line in lines.items():
         if not isinstance(project.says.get(word, {}), Mapping):
             why, fix = "Nothing of it would hold.", f"Write one `{line}` a line below it, indented."
             yield project.mistake("LAKE-110", word, f"'{word}' is not a list of `{line}`", why, fix)
@@ -108,10 +109,20 @@ def showing_more(project: Page, shipped: Page) -> Iterator[Mistake]:
     if "custom" in project.says and project.says["custom"] != shipped.says.get("custom"):
         found = "'custom' lets something leave that no audience of the shipped page sees"
         yield project.mistake("LAKE-114", "custom", found, SIGNS, f"Leave it out, or {LET_SIGN}.")
+    yield from _seen_by_more(project, shipped)
     areas = listed(project.says, "sparse_zip3")
     if areas and (missing := [area for area in listed(shipped.says, "sparse_zip3") if area not in areas]):
         found = f"'sparse_zip3' leaves out {', '.join(missing)}, which the shipped page hides"
         yield project.mistake("LAKE-114", areas[0], found, SIGNS, f"Keep them, and add your own, or {LET_SIGN}.")
+
+
+def _seen_by_more(project: Page, shipped: Page) -> Iterator[Mistake]:
+    for name, says in project.part("labels").items():
+        if name in shipped.part("labels") and isinstance(says, Mapping):
+            before = listed(shipped.part("labels")[name], "seen_by")
+            for audience in (one for one in listed(says, "seen_by") if one not in before):
+                found = f"'{audience}' would see rows with the label '{name}'"
+                yield project.mistake("LAKE-114", audience, found, SIGNS, f"Take it out, or {LET_SIGN}.")
 
 
 def _loosened(page: Page, kind: str, cells: Iterable[tuple[str, str, str]]) -> Iterator[Mistake]:

@@ -33,6 +33,8 @@ NEEDS = {
     "side": {"name", "select"},
     "privacy page": set[str](),
     "custom extract": {"is", "seen"},
+    "label": {"about", "seen_by"},
+    "labelled rows": set[str](),
     "determination": {"by", "on", "method", "until"},
     "extracts": {"about", "tables", "persons", "quasi_identifiers", "known_events", "identifiers"},
     "identifier": {"is", "kinds"},
@@ -54,14 +56,16 @@ MAY_HAVE = {
     "column of a mart": {"type"},
     "lake": {
         "roots", "encrypted_by", "env", "privacy_officer", "engine", "as_of", "rules", "settings", "release",
-        "retention", "tell", "report", "access_log",
+        "retention", "tell", "report", "access_log", "labels",
     },
     "channel": {"mail", "through", "sender", "webhook", "format", "after"},
     "release": {"keep"},
     "retention": {"bronze", "sources"},
     "access log": {"anchor"},
     "roots": {"lake", "originals", "restricted"},
-    "privacy page": {"columns", "kinds", "lowered", "sparse_zip3", "custom"},
+    "privacy page": {"columns", "kinds", "lowered", "sparse_zip3", "custom", "labels"},
+    "label": {"when"},
+    "labelled rows": {"all_of", "providers"},
     "custom extract": {"determination"},
     "identifier": {"may_be"},
     "setting": {"one_of", "type", "from", "to"},
@@ -87,10 +91,23 @@ CHOICES = {
 }
 MAPPINGS = {
     "access_log", "columns", "control", "determination", "encrypted_by", "events", "exact", "feeds", "identifiers",
-    "kpi", "left", "may_be", "release", "retention", "right", "roots", "rules", "seen", "settings", "sources",
-    "story", "tables", "tell", "types",
+    "kpi", "labels", "left", "may_be", "providers", "release", "retention", "right", "roots", "rules", "seen",
+    "settings", "sources", "story", "tables", "tell", "types",
 }  # fmt: skip
-LISTS = {"key", "track", "one_of", "z_order", "show", "mail", "of", "quasi_identifiers", "known_events", "kinds"}
+LISTS = {
+    "all_of",
+    "key",
+    "kinds",
+    "known_events",
+    "mail",
+    "of",
+    "one_of",
+    "quasi_identifiers",
+    "seen_by",
+    "show",
+    "track",
+    "z_order",
+}
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 SOURCE = CHANNEL = re.compile(r"[a-z][a-z0-9_-]*")

@@ -20,6 +20,7 @@ from . import (
     check,
     check_custom,
     check_extracts,
+    check_labels,
     check_leaks,
     check_names,
     check_policy,
@@ -30,6 +31,7 @@ from . import (
     declare_extracts,
     declare_policy,
     declare_table,
+    declare_tell,
     load_config,
     signing,
     zip3,
@@ -38,11 +40,11 @@ from .errors import DeclarationsRefused, Mistake, ProjectMissing
 from .model import (
     FOREVER,
     VIEWS,
-    Channel,
     Declarations,
     Feed,
     Mart,
     Place,
+    Policy,
     Reconciliation,
     Reference,
     Retention,
@@ -105,23 +107,27 @@ def _read(project: Path, _files: tuple[tuple[Path, int, int], ...]) -> Declarati
         name: declare_table.table(page.plain(), part(lake.part("rules"), name)) for name, page in pages.tables.items()
     }
     feeds = chain.from_iterable(_feeds(page.plain()) for page in pages.sources)
+    settings = dict(_settings(lake, pages))
     declared = Declarations(
         place=_place(lake),
-        policy=declare_policy.policy(
-            pages.policy, pages.project_policy, pages.lake, zip3.peopled(pages.references.get(zip3.NAME))
-        ),
+        policy=_policy(pages, settings),
         tables=tables,
         feeds=load_config.applied((_with_sums(_with_key(f, tables), tables) for f in feeds), configured(project)),
         marts={page.stem: _mart(page.plain(), str(select.says["select"])) for page, select in pages.marts},
         references={name: _reference(path) for name, path in pages.references.items()},
-        settings=dict(_settings(lake, pages)),
+        settings=settings,
         reconciliations=dict(_reconciliations(pages)),
-        channels=tuple(_channels(lake)),
+        channels=tuple(declare_tell.channels(lake)),
         extracts=declare_extracts.extracts(pages.extracts.plain()),
     )
     if leaking := list(check_leaks.mistakes_in_marts(declared, pages.marts, pages.project_policy)):
         raise DeclarationsRefused(leaking)
     return declared
+
+
+def _policy(pages: Pages, settings: Mapping[str, Setting]) -> Policy:
+    own, tables = (pages.policy, pages.project_policy, pages.lake), pages.references
+    return declare_policy.policy(*own, settings, tables.get(check_labels.CODES), zip3.peopled(tables.get(zip3.NAME)))
 
 
 def read_pages(project: Path) -> Pages:
@@ -194,13 +200,9 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     agreed = (pages.reconciliations, pages.project_reconciliations)
     for page in (*alone, *agreed, pages.extracts, *pages.tables.values(), *pages.sources, *selects):
         yield from page.unreadable
-    yield from check_policy.mistakes_in_policy(pages.policy)
-    yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
-    yield from declare_policy.unsigned(pages.policy, pages.project_policy, pages.lake)
     counts = declare_policy.merged(pages.policy, pages.project_policy)
     kinds = counts.part("kinds")
-    yield from check_custom.mistakes_in_custom(pages.project_policy, kinds)
-    yield from check_custom.mistakes_in_safe_harbor(pages.project_policy, counts, pages.extracts)
+    yield from _mistakes_in_privacy(pages, counts)
     if not pages.lake.unreadable:
         sources = {page.stem for page in pages.sources}
         yield from check.mistakes_in_lake(pages.lake, pages.tables, pages.references, sources)
@@ -217,7 +219,6 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
     yield from check_names.mistakes_in_names(pages.sources, [page for page, _ in pages.marts])
     for path in pages.references.values():
         yield from check_names.mistakes_in_reference(path)
-        yield from zip3.mistakes_in(path) if path.stem == zip3.NAME else ()
     if not pages.extracts.unreadable:
         yield from check_extracts.mistakes_in_extracts(pages.extracts, pages.tables, kinds)
     known = _names(pages)
@@ -226,6 +227,22 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
             yield from check.mistakes_in_mart(page, select, kinds, known)
     readable = known | _reconcilable(pages)
     yield from check_reconciliations.mistakes_in_reconciliations(*agreed, readable, _keys(pages))
+
+
+def _mistakes_in_privacy(pages: Pages, counts: Page) -> Iterator[Mistake]:
+    """In the privacy page, the project's, and `counts`, which is both; and in the tables that it counts on."""
+    yield from check_policy.mistakes_in_policy(pages.policy)
+    yield from check_policy.mistakes_in_merged(pages.project_policy, pages.policy)
+    yield from declare_policy.unsigned(pages.policy, pages.project_policy, pages.lake)
+    yield from check_custom.mistakes_in_custom(pages.project_policy, counts.part("kinds"))
+    yield from check_custom.mistakes_in_safe_harbor(pages.project_policy, counts, pages.extracts)
+    for page in (pages.policy, pages.project_policy):
+        yield from check_labels.mistakes_in_labels(page, counts, _known_settings(pages))
+    yield from check_labels.mistakes_in_places(pages.lake, counts, (page.stem for page in pages.sources))
+    if areas := pages.references.get(zip3.NAME):
+        yield from zip3.mistakes_in(areas)
+    if codes := pages.references.get(check_labels.CODES):
+        yield from check_labels.mistakes_in_codes(codes, counts)
 
 
 def _names(pages: Pages) -> set[str]:
@@ -299,19 +316,6 @@ def _place(page: Page) -> Place:
         officer=says.get("privacy_officer", Place.officer),
         encrypted_by=page.part("encrypted_by"),
     )
-
-
-def _channels(lake: Page) -> Iterator[Channel]:
-    for name, says in lake.part("tell").items():
-        yield Channel(
-            name=name,
-            of=tuple(says["of"]),
-            address=says.get("webhook") or says["through"],
-            mail=tuple(says.get("mail", ())),
-            sender=says.get("sender", ""),
-            form=says.get("format", "plain"),
-            after=int(says.get("after", 0)),
-        )
 
 
 def _settings(lake: Page, pages: Pages) -> Iterator[tuple[str, Setting]]:

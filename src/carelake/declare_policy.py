@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from . import check_policy, signing
+from . import check_labels, check_policy, signing
 from .errors import DeclarationsRefused, Mistake
-from .model import Custom, Determination, Policy
+from .model import Custom, Determination, Label, Policy, Setting
 from .page import Page, part, told
 from .privacy import read_cell
 
 
-def policy(shipped: Page, project: Page, lake: Page, peopled: tuple[str, ...] = ()) -> Policy:
-    """The noun of the page that counts, with what it shows more and nobody signed. `peopled` are areas of ZIP codes
-    that may be told.
+def policy(
+    shipped: Page,
+    project: Page,
+    lake: Page,
+    settings: Mapping[str, Setting],
+    codes: Path | None = None,
+    peopled: tuple[str, ...] = (),
+) -> Policy:
+    """The noun of the page that counts, with what it shows more and nobody signed. `codes` is the table of sensitive
+    ones; `peopled` are areas of ZIP codes that may be told.
     """
     page = merged(shipped, project).plain()
     _, *audiences = page.says["columns"]
@@ -29,9 +38,28 @@ def policy(shipped: Page, project: Page, lake: Page, peopled: tuple[str, ...] = 
         sparse_zip3=tuple(page.says["sparse_zip3"]),
         peopled_zip3=peopled,
         custom=_custom(page.part("custom")),
+        labels={one.name: one for one in _labels(page, lake.plain(), settings, codes)},
         unsigned=tuple(one.found for one in more),
         lowered=page.part("lowered"),
     )
+
+
+def _labels(page: Page, lake: Page, settings: Mapping[str, Setting], path: Path | None) -> Iterator[Label]:
+    """Each label that counts: one may hang on a setting."""
+    codes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for column, code, label in check_labels.rows_of(path) if path else ():
+        codes[label][column].append(code)
+    for name, says in page.part("labels").items():
+        placed = part(lake.part("labels"), name)
+        if "when" not in says or settings[says["when"]].value == check_labels.LABELLED:
+            yield Label(
+                name=name,
+                about=says["about"],
+                seen_by=tuple(says["seen_by"]),
+                codes={column: tuple(each) for column, each in codes[name].items()},
+                sources=tuple(placed.get("all_of", ())),
+                providers={source: tuple(ids) for source, ids in part(placed, "providers").items()},
+            )
 
 
 def _custom(says: Mapping[str, Any]) -> Custom | None:
@@ -42,7 +70,7 @@ def _custom(says: Mapping[str, Any]) -> Custom | None:
 
 def merged(shipped: Page, project: Page) -> Page:
     """The project's page laid over the shipped one."""
-    both = {name: {**shipped.part(name), **project.part(name)} for name in ("kinds", "lowered")}
+    both = {name: {**shipped.part(name), **project.part(name)} for name in ("kinds", "lowered", "labels")}
     return Page(project.path if project.says else shipped.path, {**shipped.says, **project.says, **both})
 
 

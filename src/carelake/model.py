@@ -191,6 +191,18 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Label:
+    """What makes a row more sensitive than its columns, and who may see such rows all the same: see labels.py."""
+
+    name: str
+    about: str
+    seen_by: tuple[str, ...]  # audiences, and `custom`
+    codes: Mapping[str, tuple[str, ...]]  # column -> what the codes in it begin with
+    sources: tuple[str, ...]  # all of whose rows have it
+    providers: Mapping[str, tuple[str, ...]]  # source -> the ids of its providers, all of whose rows have it
+
+
+@dataclass(frozen=True)
 class Determination:
     """What an expert found of a custom extract: 45 CFR 164.514(b)(1)."""
 
@@ -216,6 +228,7 @@ class Policy:
     sparse_zip3: tuple[str, ...]
     peopled_zip3: tuple[str, ...] = ()  # areas of more than 20,000 people, if a census was loaded: no others are shown
     custom: Custom | None = None
+    labels: Mapping[str, Label] = field(default_factory=dict)
     unsigned: tuple[str, ...] = ()  # what shows more than the shipped page, and nobody signed
     lowered: Mapping[str, str] = field(
         default_factory=dict

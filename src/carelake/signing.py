@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from .errors import LakeError
 
 NAME = "privacy.sig"
-SIGNED = ("columns", "kinds", "lowered", "sparse_zip3", "custom")
+SIGNED = ("columns", "kinds", "lowered", "sparse_zip3", "custom", "labels")
 
 
 class KeyFileUnfit(LakeError):

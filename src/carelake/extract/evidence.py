@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .. import __version__
+from .. import __version__, labels
 from ..model import Declarations
 from ..report.sheet import Grid, Section, Sheet, Words, section
 from .extraction import AGREED, Made, Order
@@ -64,6 +64,7 @@ def facts(declared: Declarations, order: Order, made: Made) -> dict[str, Any]:
             "persons_suppressed": made.suppressed,
             "persons_left_out": made.left_out,
         },
+        "labels_not_seen": [label.name for label in labels.denied(declared, order.profile)],
         "not_checked": list(NOT_CHECKED),
     }  # fmt: skip
 
@@ -109,7 +110,9 @@ def _order(told: Mapping[str, Any]) -> Section:
     rows = tuple((called, str(told[name])) for name, called in names.items() if told[name])
     is_protected = PROTECTED in told["is"]
     loud = "Protected health information: it may be used as agreed, and not otherwise." if is_protected else ""
-    return section("What it is", Words(loud, loud=True), Grid("The order", ("what", "how"), rows))
+    hidden = ", ".join(told["labels_not_seen"])
+    words = f"Rows with one of these labels did not leave: {hidden}." if hidden else "No row was left out for a label."
+    return section("What it is", Words(loud, loud=True), Grid("The order", ("what", "how"), rows), words)
 
 
 def _tables(told: Mapping[str, Any]) -> Section:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .. import leaks, plan, treatments
+from .. import labels, leaks, plan, treatments
 from ..model import Cell, Declarations, Table
 
 CUSTOM = "custom"
@@ -49,7 +49,9 @@ def _selected(declared: Declarations, table: Table, columns: Sequence[str], prof
     told = [f"{_told(one, _value(table, one.column, exact), declared)} AS {one.name}" for one in seen]
     joins += [_pseudonyms(table, one.column) for one in seen if one.treatment == PSEUDONYM]
     joins += [_shifts(declared.person_key)] if any(one.treatment == SHIFT for one in seen) else []
-    select = plan.select(told, f"silver.{table.name} AS told", *joins)
+    hiding = labels.Hiding(declared, labels.denied(declared, profile), lambda of: f"silver.{of.name}_history")
+    rows = hiding.without(table, f"silver.{table.name}")
+    select = plan.select(told, f"{rows} AS told", *joins)
     return Selected(table.name, select, tuple(seen), {one.column: one.kind for one in every if one not in seen})
 
 

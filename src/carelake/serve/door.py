@@ -28,6 +28,7 @@ from ..engine.duck_view import files_of, seen, view_of
 from ..engine.duck_write import exists
 from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed, QuestionRefused, choose
 from ..foreign import is_no_space
+from ..labels import Hiding, denied
 from ..lake import ZONES, root
 from ..model import REPAIR, Declarations, Feed, Table
 from ..repaired import RESOLVED
@@ -53,13 +54,14 @@ def ask(
     declared = declare.read(project)
     asked = questions.parsed(question)
     named = questions.tables(asked)
-    shown = _Shown(project, declared, as_it_stands)
+    asker = asker or Asker.here(project)
+    shown = _Shown(project, declared, as_it_stands, asker.audience)
     views = {name: shown.select(name) for name in named}
     with _opened(views, shown.files) as db:
         columns, literals = tuple(questions.columns(asked, db, named)), questions.literals(question)
         known = {name: [column.lower() for column, *_ in db.execute(f"DESCRIBE {name}").fetchall()] for name in named}
         persons = questions.persons(question, known, PERSON)
-        log = Log(root(project, declared, "lake"), asker or Asker.here(project))
+        log = Log(root(project, declared, "lake"), asker)
         number = log.asked(Read("query", named, columns, shown.release, literals))
         try:
             answer = db.sql(question).to_arrow_reader(10_000)
@@ -77,10 +79,10 @@ def telling(
 
     Raises `QuestionRefused` if it is in no release yet, and as `ask` does.
     """
-    declared = declare.read(project)
-    shown = _Shown(project, declared)
+    declared, asker = declare.read(project), asker or Asker.here(project)
+    shown = _Shown(project, declared, audience=asker.audience)
     with _opened(shown.told(table), shown.files) as db:
-        log = Log(root(project, declared, "lake"), asker or Asker.here(project))
+        log = Log(root(project, declared, "lake"), asker)
         about = f"silver.{table.name}_history"
         number = log.asked(Read("history", (about,), (f"{about}.*",), shown.release, tuple(named)))
 
@@ -168,6 +170,7 @@ class _Shown:
     project: Path
     declared: Declarations
     as_it_stands: bool = False
+    audience: str = Asker.audience
     files: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -182,6 +185,7 @@ class _Shown:
         self.release = latest.get("id") if latest else None
         self.held_loads: Mapping[str, int] = json.loads(latest.get("held_loads") or "{}") if latest else {}
         self.suppressed = self._suppressed()
+        self.hiding = Hiding(self.declared, denied(self.declared, self.audience), self._versions)
         feeds = (*self.declared.feeds, *self._repairs())
         self.bronze = {feed.relation: feed for feed in feeds}
 
@@ -203,8 +207,7 @@ class _Shown:
         if layer == "audit" and exists(self._root("audit") / name.replace(".", "/")):
             return self._stored(name, None)
         if name in self.released and layer in SHOWN_AS_STORED:
-            stored = self._delta(name, self.released[name])
-            return f"SELECT * FROM {self._shown(f'({self._stored(name, self.released[name])})', seen(stored))}"
+            return f"SELECT * FROM {self._seen(name, layer)}"
         raise QuestionRefused(f"there is no table '{name}'.", choose(name, self.names()))
 
     def _silver(self, table: Table, view: str) -> str:
@@ -214,14 +217,22 @@ class _Shown:
 
     def _relations(self, table: Table) -> tuple[str, str]:
         """What stores a table's versions and its quarantine, as released, without who is suppressed by now."""
-        policy = self.declared.policy
-        stored, held = plan.stored_columns(table, policy), plan.quarantine_columns(table, policy)
-        return (
-            self._shown(self._widened(f"silver.{table.name}_versions", stored), stored),
-            self._shown(self._widened(f"quarantine.{table.name}", held), held),
-        )
+        held = plan.quarantine_columns(table, self.declared.policy)
+        waiting = self._unsuppressed(self._widened(f"quarantine.{table.name}", held), held)
+        versions = self._unsuppressed(self._versions(table), plan.stored_columns(table, self.declared.policy))
+        return self.hiding.without(table, versions), self.hiding.without(table, waiting)
 
-    def _shown(self, relation: str, columns: Collection[str]) -> str:
+    def _seen(self, name: str, layer: str) -> str:
+        """A stored table, as released, without rows of persons and events that are not to be seen."""
+        columns = seen(self._delta(name, self.released[name]))
+        rows = self._unsuppressed(f"({self._stored(name, self.released[name])})", columns)
+        table = self.declared.tables.get(name.partition(".")[2]) if layer == "quarantine" else None
+        return self.hiding.without(table, rows) if table else self.hiding.without_keys(rows, columns)
+
+    def _versions(self, table: Table) -> str:
+        return self._widened(f"silver.{table.name}_versions", plan.stored_columns(table, self.declared.policy))
+
+    def _unsuppressed(self, relation: str, columns: Collection[str]) -> str:
         return suppressions.without(self.suppressed, self.declared.person_key, relation, columns)
 
     def _changes(self) -> str:
