@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -259,10 +260,20 @@ def test_every_dependency_is_in_the_table_of_libraries():
     assert {name.lower() for name in re.findall(r"^\| `([\w-]+)` \|", table, re.M)} == names
 
 
-def test_the_data_dictionary_is_fresh():
+@pytest.mark.parametrize("tool", ["make_dictionary", "make_lineage"])
+def test_a_generated_page_is_fresh(tool):
     sys.path.insert(0, str(ROOT / "tools"))
     try:
-        import make_dictionary
+        made = importlib.import_module(tool)
     finally:
         sys.path.pop(0)
-    assert make_dictionary.PAGE.read_text() == make_dictionary.text(), "run tools/make_dictionary.py"
+    assert made.PAGE.read_text() == made.text(), f"run tools/{tool}.py"
+
+
+def test_a_graph_of_a_mart_shows_what_its_columns_are_made_of_and_what_decides_about_them():
+    graph = (DOCS / "lineage.md").read_text().partition("## gold.ar_over_90\n")[2].partition("\n## ")[0]
+    edges = set(re.findall(r'\["([^"]+)"\] (-->|-\.->) \w+\["([^"]+)"\]', graph))
+    made = {(f"gold.ar_aging.{leaf}", "-->", column) for leaf in ("ar_amount", "bucket")
+            for column in ("ar_over_90", "denominator", "numerator")}  # fmt: skip
+    rest = {("what the SELECT says", "-->", "as_of"), ("what the SELECT says", "-->", "definition")}
+    assert edges == {*made, *rest, ("gold.ar_aging.source_system", "-->", "source_system")}

@@ -35,7 +35,8 @@ HEALTHCARE = re.compile(
 MACHINERY = ["model", "declare", "page", "check", "check_words", "check_names", "check_settings", "plan", "sql",
              "quality", "engine", "bronze", "silver", "gold", "release", "upkeep", "check_upkeep", "tell", "report",
              "reconcile", "reckoning", "comparison", "accounts", "landed", "check_reconciliations",
-             "purges", "retention", "superseded", "lineage", "leaks", "ancestry", "keys", "suppressions"]  # fmt: skip
+             "purges", "retention", "superseded", "lineage", "leaks", "ancestry", "keys", "suppressions",
+             "lineage_page"]  # fmt: skip
 
 
 def functions(path: Path) -> list[tuple[str, int]]:
