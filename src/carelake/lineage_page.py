@@ -14,7 +14,7 @@ HEAD = """# Lineage
 
 Generated from the declarations by `tools/make_lineage.py`, with the project of the `rcm` template: do not edit it. A
 line says that values come from there; a dotted one, that it decides which values there are, in a filter, a join, a
-group or an order. The same of one column, step by step down to its sources: `carelake lineage gold.ar_aging.balance`.
+group or an order. The same of one column, step by step down to its sources: `carelake lineage gold.ar_aging.ar_amount`.
 What it proves: [the lineage proof](decisions/lineage.md)."""
 
 
