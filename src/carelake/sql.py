@@ -107,8 +107,8 @@ _RULE: tuple[type[exp.Expr], ...] = (
 # fmt: on
 
 
-def render(select: str, dialect: str) -> str:
-    """The same SELECT, as `dialect` spells it.
+def render(select: str, dialect: str, called: Callable[[str], str] = str) -> str:
+    """The same SELECT, as `dialect` spells it; `called` says what an engine calls `layer.table`.
 
     >>> render("SELECT DATE_DIFF('day', a, $as_of) AS days FROM stay", "spark")
     'SELECT DATEDIFF(DAY, CAST(a AS DATE), CAST(:as_of AS DATE)) AS days FROM stay'
@@ -118,6 +118,7 @@ def render(select: str, dialect: str) -> str:
     tree = sqlglot.parse_one(select, dialect=HOME)
     for node in list(tree.walk()):
         _respell(node)
+        _rename(node, called)
     return tree.sql(dialect, unsupported_level=ErrorLevel.RAISE)
 
 
@@ -157,6 +158,17 @@ def _tables_of(select: str) -> tuple[str, ...]:
     tree = sqlglot.parse_one(select, dialect=HOME)
     named = {".".join(part.name for part in table.parts) for table in tree.find_all(exp.Table)}
     return tuple(sorted(named - {cte.alias for cte in tree.find_all(exp.CTE)}))
+
+
+def _rename(node: exp.Expr, called: Callable[[str], str]) -> None:
+    """A table of two words is called otherwise, and its columns still go by the second one."""
+    if isinstance(node, exp.Table) and node.db and called is not str:
+        if not node.alias:
+            node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name)))
+        node.set("this", exp.to_identifier(called(f"{node.db}.{node.name}")))
+        node.set("db", None)
+    elif isinstance(node, exp.Column) and node.args.get("db"):
+        node.set("db", None)
 
 
 def _respell(node: exp.Expr) -> None:
