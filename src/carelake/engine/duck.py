@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 import duckdb
 import pyarrow as pa
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
@@ -213,7 +213,7 @@ class Duck:
     @in_our_words("supersede")
     def supersede(self, table: str, key: str, select: str, as_of: date | None = None, note: str = "") -> int | None:
         """Appended, and told apart by a revision: a MERGE of keys from all over a table rewrites nearly every file."""
-        version = self.stored.open(table).version() + 1
+        version = self._fresh(table).version() + 1
         fresh = self.hold("superseding", select, as_of)
         try:
             if fresh + self._revised(table, f"{REVISION}{key}") > self._count(table) * SUPERSEDED:
@@ -272,8 +272,7 @@ class Duck:
         note: str = "",
         schema_mode: Literal["merge"] | None = None,
     ) -> int:
-        # The snapshot that is written on: marks are read from it, so that a mark is never committed twice.
-        delta = self.stored.open(table) if table in self.stored.tables else None
+        delta = self._fresh(table) if table in self.stored.tables else None
         rows = self._rows(select, as_of)  # last: nothing else runs on the connection while it is open
         write_deltalake(
             delta or str(self.stored.at(table)),
@@ -287,6 +286,11 @@ class Duck:
             post_commithook_properties=KEEP_LOG,
         )
         return self._open(table)
+
+    def _fresh(self, table: str) -> DeltaTable:
+        """The snapshot that is written on: marks are read from it, so that a mark is never committed twice."""
+        self._open(table)
+        return self.stored.tables[table]
 
     def _open(self, table: str) -> int:
         """Show the table as it stands now; its version."""
@@ -315,7 +319,7 @@ class Duck:
     @in_our_words("compact")
     def compact(self, table: str, order: Sequence[str] = ()) -> bool:
         stored = self.stored.columns(table)
-        done = compact(self.stored.open(table), [name for name in order if name in stored], self.staging)
+        done = compact(self._fresh(table), [name for name in order if name in stored], self.staging)
         self._open(table)
         return done
 

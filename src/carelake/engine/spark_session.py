@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..errors import LakeError
 DELTA = "io.delta:delta-spark_4.2_2.13:4.4.0"  # tools/jars.lock pins what it consists of
 SMALL = str(100 * 1024 * 1024)  # bytes: what compaction makes files of, and below which it takes them together
 LOGGING = "rootLogger.level = off\n"  # Spark's own words quote values of rows
+PYTHONS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger", "py4j")  # and so do those of its Python part
 LOCAL = "local[*]"
 FIXED: Mapping[str, str] = {  # of the process: no session can change it
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -103,6 +105,8 @@ def _start(scratch: Path, settings: Mapping[str, str]) -> Any:
         fix = "Try `java -version`: Spark 4.2 needs 17 or 21. Without a network its jars must lie in pyspark/jars."
         raise SparkMissing("Spark did not start.", fix) from None
     session.sparkContext.setLogLevel("OFF")
+    for name in PYTHONS:
+        getLogger(name).disabled = True
     return session
 
 
