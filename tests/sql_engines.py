@@ -53,13 +53,15 @@ class SparkSql:
             self.session.conf.set(name, value)
 
     def ask(self, select: str, as_of: date | None = None) -> Rows:
-        return [row.asDict() for row in self.session.sql(render(select, "spark"), args={"as_of": as_of}).collect()]
+        return [row.asDict() for row in self.session.sql(self._spelled(select, as_of)).collect()]
 
     def define(self, name: str, select: str, as_of: date | None = None) -> None:
-        """A view, since writing tables takes Spark a second each. A view has no parameters, so the day stands in it."""
+        """A view, since writing tables takes Spark a second each. A view has no parameters."""
         self.session.sql(f"CREATE DATABASE IF NOT EXISTS {name.split('.')[0]}")
-        day = f"CAST('{as_of}' AS DATE)"
-        self.session.sql(f"CREATE OR REPLACE VIEW {name} AS {render(select.replace('$as_of', day), 'spark')}")
+        self.session.sql(f"CREATE OR REPLACE VIEW {name} AS {self._spelled(select, as_of)}")
+
+    def _spelled(self, select: str, as_of: date | None) -> str:
+        return render(select.replace("$as_of", f"CAST('{as_of}' AS DATE)"), "spark")
 
     def types(self, name: str) -> dict[str, str]:
         names = {"string": "VARCHAR", "timestamp": "TIMESTAMP WITH TIME ZONE"}

@@ -21,7 +21,6 @@ from .errors import (
     LakeOutdated,
     LakeUnwritable,
     RootUnfit,
-    SettingMissing,
 )
 from .foreign import in_our_words
 from .ledger import Ledger
@@ -213,8 +212,9 @@ def _engine(
     declared: Declarations, roots: Mapping[str, Path], staging: Path, damaged: list[str] | None = None
 ) -> Engine:
     if declared.place.engine == "spark":
-        fix = "Write `engine: duck` into lake.yml."
-        raise SettingMissing("the Spark engine is not part of this version.", fix)
+        from .engine.spark import Spark
+
+        return Spark(roots, staging, declared.place.spark, damaged=damaged)
     from .engine.duck import Duck  # an engine is imported when it is asked for, and not before
 
     return Duck(roots, staging, damaged=damaged)

@@ -101,7 +101,7 @@ def _tidy(lake: Lake) -> None:
     """Take away what a killed run left: parts of loads that never were, and what spilled."""
     bronze.sweep(lake.bronze, lake.ledger)
     staging = lake.bronze.with_name("staging")
-    for path in staging.iterdir():
+    for path in (path for path in staging.iterdir() if path != lake.engine.scratch):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -30,6 +30,7 @@ class Engine(Protocol):
     """
 
     dialect: str
+    scratch: Path | None  # what it has in `staging` while it lives; all else there was left by a killed run
 
     def ask(self, select: str, as_of: date | None = None) -> pa.Table:
         """A small result, as Arrow."""

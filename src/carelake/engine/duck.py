@@ -58,6 +58,7 @@ class Duck:
     """
 
     dialect = "duckdb"
+    scratch: Path | None = None  # nothing of it lasts from one verb to the next
 
     def __init__(
         self, roots: Mapping[str, Path], staging: Path, memory: str = "2GB", damaged: list[str] | None = None

@@ -38,8 +38,9 @@ class Spark:
         settings: Mapping[str, str] | None = None,
         damaged: list[str] | None = None,
     ) -> None:
-        self.scratch = staging / f"spark-{os.getpid()}"
-        self.session = started(self.scratch, settings or {})
+        self.work = staging / f"spark-{os.getpid()}"
+        self.scratch: Path | None = self.work
+        self.session = started(self.work, settings or {})
         self.stored = Stored(roots)
         self.relations = spark_read.Relations(self.session, self._frame)
         self._standing: dict[str, Callable[[], None]] = {}  # table -> what shows the rows of it that stand
@@ -91,7 +92,7 @@ class Spark:
             frame = self.session.createDataFrame(rows)
             lent = frame.coalesce(1) if rows.num_rows < ONE else frame
         elif isinstance(rows, pa.RecordBatchReader):
-            lent = spark_read.spooled(self.session, rows, self.scratch / f"lent-{name}")
+            lent = spark_read.spooled(self.session, rows, self.work / f"lent-{name}")
         else:
             lent = spark_read.called(self.session, rows)
         self.relations.show(name, lent)
@@ -213,8 +214,7 @@ class Spark:
 
     def _rows(self, select: str, as_of: date | None = None) -> Any:
         """The rows of a SELECT, as yet nowhere."""
-        given = {"as_of": as_of} if as_of and "$as_of" in select else None
-        return self.session.sql(self.relations.spelled(select), args=given)
+        return self.session.sql(self.relations.spelled(select, as_of))
 
     def _frame(self, table: str, version: int | None = None, raw: bool = False) -> Any:
         """The rows of a stored table: as they stand whenever they are read, or of one version."""

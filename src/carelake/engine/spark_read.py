@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from ..sql import render, tables_of
 from .revision import quoted
 from .stored import arrow_of, sql_type
 
+AS_OF = re.compile(r"\$as_of\b")
 PART_ROWS = 1_000_000_000  # more than a part has
 PART = "CAST(SUBSTRING(_metadata.file_name, LENGTH(_metadata.file_name) - 11, 4) AS BIGINT)"  # `.../part-0001.parquet`
 PLACE = f"{PART} * {PART_ROWS} + _metadata.row_index"
@@ -33,9 +36,11 @@ class Relations:
         self._of_this_run: dict[str, Any] = {}
         self._aside = 0
 
-    def spelled(self, select: str) -> str:
-        """A SELECT as Spark spells it, all of whose relations it knows."""
-        text, names = _spelled(select)
+    def spelled(self, select: str, as_of: date | None = None) -> str:
+        """A SELECT as Spark spells it, all of whose relations it knows. Its parameter stands in it: with Delta's parser
+        Spark binds none, and a day is nobody's.
+        """
+        text, names = _spelled(AS_OF.sub(f"CAST('{as_of}' AS DATE)", select) if as_of else select)
         for name in names:
             self._know(name)
         return text
