@@ -19,6 +19,8 @@ SMALL_SPARK = {  # other tests run beside it, and what takes long with a few row
     "spark.master": "local[1]",
     "spark.driver.memory": "2g",
     "spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from datetime import date
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -178,7 +177,9 @@ def test_decimals_of_eighteen_digits_are_found_by_equality(engine):
     engine.create("silver.t", COLUMNS, ["k"])
     values = [f"12345678901234{n:02d}.{n:02d}" for n in range(40)]
     engine.append("silver.t", " UNION ALL ".join(ANN.replace("10.10", value) for value in values))
-    found = [engine.ask(f"SELECT k FROM silver.t WHERE amount = CAST('{v}' AS DECIMAL(18, 2))").num_rows for v in values]
+    found = [
+        engine.ask(f"SELECT k FROM silver.t WHERE amount = CAST('{v}' AS DECIMAL(18, 2))").num_rows for v in values
+    ]
     assert found == [1] * 40
 
 

@@ -67,6 +67,7 @@ def respell(tree: exp.Expr) -> exp.Expr:
     """`tree`, which is changed, as Spark has to read it."""
     for node in reversed(list(tree.walk())):  # the inner ones first
         _respell(node)
+    _name_apart(tree)
     return tree
 
 
@@ -78,6 +79,22 @@ def is_try_strptime(node: exp.Expr) -> bool:
 def is_format(*given: exp.Expr) -> bool:
     """Whether it is one of `FORMATS`."""
     return len(given) == 1 and given[0].name in FORMATS
+
+
+def _name_apart(tree: exp.Expr) -> None:
+    """Give each CTE a name of its own: sqlglot takes inner ones out to the beginning, where they would meet."""
+    taken: set[str] = set()
+    for cte in reversed(list(tree.find_all(exp.CTE))):  # the inner ones first
+        name, apart = cte.alias, cte.alias
+        while apart in taken:
+            apart += "_"
+        taken.add(apart)
+        scope = cte.parent.parent if cte.parent else None
+        for table in scope.find_all(exp.Table) if scope and apart != name else ():
+            if table.name == name and not table.db:
+                table.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(name)))
+                table.set("this", exp.to_identifier(apart))
+        cte.set("alias", exp.TableAlias(this=exp.to_identifier(apart)))
 
 
 def _respell(node: exp.Expr) -> None:
@@ -125,7 +142,7 @@ def _filled(says: str, value: exp.Expr, kind: exp.Expr) -> exp.Expr:
 
 def _stands_for(node: exp.Expr) -> bool:
     if isinstance(node, exp.DataType):
-        return node.this == exp.DataType.Type.BINARY
+        return bool(node.this == exp.DataType.Type.BINARY)
     return isinstance(node, exp.Column) and str(node.name) == "x"
 
 

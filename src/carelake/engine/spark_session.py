@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -39,7 +40,8 @@ SESSION: Mapping[str, str] = {
     "spark.sql.timestampType": "TIMESTAMP_LTZ",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # the default, INT96, has no zone
     "spark.sql.parquet.compression.codec": "zstd",
-    "spark.sql.sources.default": "parquet",
+    # Of a UNION whose sides are of one relation, Spark 4.2 looks for constraints by attributes that it does not have.
+    "spark.sql.constraintPropagation.enabled": "false",
     "parquet.compression.codec.zstd.level": "1",
     "spark.databricks.delta.snapshotPartitions": "1",  # of a log, which is small
     "spark.databricks.delta.properties.defaults.minReaderVersion": "1",
@@ -70,8 +72,7 @@ def started(scratch: Path, settings: Mapping[str, str]) -> Any:
     running = SparkContext._active_spark_context
     first = SparkSession.builder.getOrCreate() if running else _start(scratch, settings)
     session = first.newSession()
-    local = str(max(2, os.cpu_count() or 1)) if session.sparkContext.master.startswith("local") else None
-    for name, value in {**SESSION, **({"spark.sql.shuffle.partitions": local} if local else {})}.items():
+    for name, value in SESSION.items():
         session.conf.set(name, value)
     return session
 
@@ -95,6 +96,7 @@ def _start(scratch: Path, settings: Mapping[str, str]) -> Any:
     from pyspark.sql import SparkSession
 
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # it would take whichever stands first in PATH
     builder = SparkSession.builder
     for name, value in {**_placed(scratch), **FIXED, **settings}.items():
         builder = builder.config(name, value)
@@ -141,6 +143,7 @@ def _placed(scratch: Path) -> dict[str, str]:
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.driver.extraJavaOptions": java,
+        "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),  # of this machine; a cluster needs more
         **jars,
     }
 
