@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import pytest
-from lake_engines import engine, make_engine, spark_session
+from lake_engines import engine, make_engine, spark_engine, spark_session
 from servers import mariadb, mariadb_source, postgres, postgres_source, source, sqlite_source
 from small_lake import small, small_origin
 from sql_engines import duck_sql, spark_sql, sql_engine
@@ -23,6 +23,7 @@ __all__ = [
     "small",
     "small_origin",
     "source",
+    "spark_engine",
     "spark_session",
     "spark_sql",
     "sql_engine",
@@ -36,7 +37,7 @@ class ByFile(LoadFileScheduling):
     """Tests of a file share a worker, and so do all that need Spark: a session takes long to start, and a core."""
 
     def _split_scope(self, nodeid: str) -> str:
-        needs_spark = "spark" in nodeid or "engines_agree" in nodeid
+        needs_spark = any(sign in nodeid for sign in ("spark", "engines_agree", "each_engine", "engine.py", "respell"))
         return "spark" if needs_spark else super()._split_scope(nodeid)
 
 

@@ -59,5 +59,14 @@ def make_engine(request: pytest.FixtureRequest) -> MakeEngine:
 @pytest.fixture
 def engine(make_engine: MakeEngine, tmp_path: Path) -> Engine:
     """An engine whose tables lie in the test's own folder."""
-    (tmp_path / "staging").mkdir()
+    (tmp_path / "staging").mkdir(exist_ok=True)
     return make_engine({"silver": tmp_path, "gold": tmp_path}, tmp_path / "staging")
+
+
+@pytest.fixture
+def spark_engine(spark_session: Any, tmp_path: Path) -> Engine:
+    """Spark's, in the same folder: for what only it can do, and for what it does in turn with another."""
+    from carelake.engine.spark import Spark
+
+    (tmp_path / "staging").mkdir(exist_ok=True)
+    return Spark({"silver": tmp_path, "gold": tmp_path}, tmp_path / "staging")

@@ -11,12 +11,18 @@ import pytest
 from deltalake import DeltaTable
 
 from carelake.engine import Engine
+from carelake.engine.duck import Duck
+from carelake.engine.duck_write import TableUpgraded
 from carelake.errors import EngineFailed, LakeFull
 from carelake.foreign import in_our_words
 
 COLUMNS = {"k": "BIGINT", "name": "TEXT", "amount": "DECIMAL(18, 2)", "at": "TIMESTAMPTZ"}
 ANN = "SELECT 1 AS k, 'ann' AS name, CAST(10.10 AS DECIMAL(18, 2)) AS amount, CAST('2026-01-01' AS TIMESTAMPTZ) AS at"
 BOB = ANN.replace("1 AS k", "2 AS k").replace("'ann'", "'bob'")
+
+
+def in_capitals(column: str, rows: pa.Table) -> pa.Table:
+    return pa.table({column: [value.upper() for value in rows[column].to_pylist()]})
 
 
 def held(engine: Engine) -> list[tuple[int, str]]:
@@ -188,3 +194,48 @@ def test_a_table_is_of_the_portable_protocol(engine, tmp_path):
     engine.append("silver.t", ANN)
     protocol = DeltaTable(str(tmp_path / "silver/t")).protocol()
     assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
+
+
+def test_what_a_function_gives_is_read_like_a_table(engine):
+    engine.lend("lent", partial(pa.table, {"a": [1, 2]}))
+    assert engine.ask("SELECT SUM(a) AS n FROM lent").to_pylist() == [{"n": 3}]
+
+
+def test_rows_are_made_anew_by_a_function(engine):
+    engine.hold("before", "SELECT 1 AS k, 'ann' AS name UNION ALL SELECT 2, 'bob'")
+    assert engine.transform("after", "SELECT * FROM before", partial(in_capitals, "name"), {"name": "TEXT"}) == 2
+    assert sorted(engine.ask("SELECT name FROM after")["name"].to_pylist()) == ["ANN", "BOB"]
+
+
+def test_each_engine_reads_what_the_other_has_marked_and_noted_and_superseded(spark_engine, tmp_path):
+    """One lake, two engines in turn: what one has committed, the other has to know of."""
+    for one, other in ((Duck, type(spark_engine)), (type(spark_engine), Duck)):
+        writer = one(spark_engine.stored.roots, tmp_path / "staging")
+        writer.replace("gold.g", ANN, note="made of x", marks={"g/a/f#1": (writer.marked("gold.g", "g/a/f#1") + 1)})
+        many = " UNION ALL ".join(ANN.replace("1 AS k", f"{n} AS k") for n in range(1, 101))
+        writer.replace("gold.many", f"SELECT * FROM ({many}) AS every")
+        writer.hold("touched", "SELECT 1 AS k UNION ALL SELECT 2 AS k")
+        writer.supersede("gold.many", "k", ANN.replace("'ann'", "'zoe'"), note="anew")
+        again = other(writer.stored.roots, tmp_path / "staging")
+        assert again.note("gold.g") == "made of x"
+        assert again.marked("gold.g", "g/a/f#1") == writer.marked("gold.g", "g/a/f#1") > 0
+        assert again.state("gold.many") == writer.state("gold.many")
+        assert again.note("gold.many") == "anew"
+        told = again.ask("SELECT k, name FROM gold.many WHERE k < 4 ORDER BY k").to_pylist()
+        assert told == [{"k": 1, "name": "zoe"}, {"k": 3, "name": "ann"}]
+        again.compact("gold.many")
+        assert again.state("gold.many") == writer.state("gold.many")
+
+
+def test_a_table_that_only_spark_may_write_is_refused_before_anything_is_touched(spark_engine, tmp_path):
+    spark_engine.create("silver.t", COLUMNS, ["k"])
+    spark_engine.append("silver.t", ANN, {"t/a/f#1": 1})
+    assert spark_engine.upgrade("silver.t", dry_run=True)
+    assert spark_engine.upgrade("silver.t")
+    assert not spark_engine.upgrade("silver.t", dry_run=True)
+    spark_engine.append("silver.t", BOB, {"t/a/f#1": 2})
+    assert held(spark_engine) == [(1, "ann"), (2, "bob")]
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(TableUpgraded, match="--engine spark"):
+        Duck({"silver": tmp_path, "gold": tmp_path}, tmp_path / "staging")
+    assert sorted(tmp_path.rglob("*")) == before

@@ -140,3 +140,8 @@ class Engine(Protocol):
         """The files that neither the newest version nor one of `versions` needs, and that have left the table before
         `since`; and its strays.
         """
+
+    def upgrade(self, table: str, *, dry_run: bool = False) -> bool:
+        """Let a stored table have what only this engine can write. That cannot be taken back. Whether there is, or with
+        `dry_run` would be, something that it lacks.
+        """

@@ -25,7 +25,7 @@ from .duck_view import (
     view_of,
     without,
 )
-from .duck_write import commit, compact, properties
+from .duck_write import commit, compact, properties, refuse_upgraded
 from .files import files, flaws, layout, strays, unneeded
 from .revision import GONE, REVISION, SUPERSEDED, quoted, revised_by, superseding
 from .stored import KEEP_LOG, PLAIN, SETTINGS, Stored
@@ -86,6 +86,7 @@ class Duck:
         """Show a table that is there."""
         try:
             whole = self.stored.is_whole(table)
+            refuse_upgraded(self.stored.open(table), table)
             self._open(table)
         except (DeltaError, duckdb.Error):
             whole = False
@@ -331,3 +332,6 @@ class Duck:
     @in_our_words("unneeded")
     def unneeded(self, table: str, versions: Collection[int], since: datetime) -> list[Path]:
         return unneeded(self.stored.at(table), versions, since)
+
+    def upgrade(self, table: str, *, dry_run: bool = False) -> bool:
+        return False  # what it writes, every engine can

@@ -10,8 +10,29 @@ from typing import Any
 
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties
 
+from ..errors import LakeError
 from .revision import REVISION
 from .stored import KEEP_LOG, NOTE, PLAIN, AlreadyMarked, of_compaction
+
+PORTABLE = 2  # the version of Delta's protocol for writers that every engine here knows
+
+
+class TableUpgraded(LakeError):
+    code = "LAKE-406"
+    exit_code = 40
+    why = "What it does not know of, it would lose, or give back rows that were taken away. Nothing was touched."
+
+
+def refuse_upgraded(delta: DeltaTable, table: str) -> None:
+    """Raises `TableUpgraded` for a table that only Spark may write."""
+    protocol = delta.protocol()
+    if protocol.min_writer_version > PORTABLE:
+        needs = ", ".join(sorted(protocol.writer_features or [])) or f"writer version {protocol.min_writer_version}"
+        fix = (
+            "Run it with `--engine spark`, or write `engine: spark` into lake.yml: `carelake tables upgrade --spark`"
+            " goes one way."
+        )
+        raise TableUpgraded(f"{table} has what the embedded engine cannot write: {needs}.", fix)
 
 
 def compact(delta: DeltaTable, order: Sequence[str], staging: Path) -> bool:

@@ -212,6 +212,19 @@ class Spark:
     def unneeded(self, table: str, versions: Collection[int], since: datetime) -> list[Path]:
         return unneeded(self.stored.at(table), versions, since)
 
+    @in_our_words("upgrade")
+    def upgrade(self, table: str, *, dry_run: bool = False) -> bool:
+        delta = self.stored.open(table)
+        if (delta.protocol().writer_features or None) is not None:
+            return False
+        if not dry_run:
+            activate(self.session)
+            with noting(self.session, of_compaction(delta, ()) or {}):
+                place = f"delta.{spark_read.ticked(str(self.stored.at(table)))}"
+                self.session.sql(f"ALTER TABLE {place} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
+            self._open(table)
+        return True
+
     def _rows(self, select: str, as_of: date | None = None) -> Any:
         """The rows of a SELECT, as yet nowhere."""
         return self.session.sql(self.relations.spelled(select, as_of))
