@@ -40,7 +40,9 @@ def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
     from carelake.engine.spark_session import started
 
-    session = started(tmp_path_factory.mktemp("spark"), SMALL_SPARK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # functions of tests are sent by name
+        session = started(tmp_path_factory.mktemp("spark"), SMALL_SPARK)
     yield session
     session.stop()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from datetime import date
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
