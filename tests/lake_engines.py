@@ -50,9 +50,22 @@ def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(params=["duck", "spark"])
 def make_engine(request: pytest.FixtureRequest) -> MakeEngine:
     """Each test that asks for it, or for what is made of it, runs once on every engine."""
-    if request.param == "duck":
+    if request.param == "spark":
+        request.getfixturevalue("spark_session")
+    return made_by(request.param)
+
+
+@pytest.fixture(params=["duck", pytest.param("spark", marks=pytest.mark.prove)])
+def make_any_engine(request: pytest.FixtureRequest) -> MakeEngine:
+    """The same; but on Spark, where each of them takes many seconds, in `make prove` only."""
+    if request.param == "spark":
+        request.getfixturevalue("spark_session")
+    return made_by(request.param)
+
+
+def made_by(name: str) -> MakeEngine:
+    if name == "duck":
         return Duck
-    request.getfixturevalue("spark_session")
     from carelake.engine.spark import Spark
 
     return Spark

