@@ -38,7 +38,7 @@ bench: install ## speeds, each against a named alternative in the same run
 
 lock: ## pin every dependency anew, with hashes; needs uv
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate -o requirements.lock
-	echo 'pyspark[sql]>=4.2,<4.3' | uv pip compile - -c requirements.lock --python-version 3.11 --universal --generate-hashes --no-header --no-annotate -o requirements-spark.lock
+	printf 'pandas>=2.2,<3\npyspark[sql]>=4.2,<4.3\n' | uv pip compile - -c requirements.lock --python-version 3.11 --universal --generate-hashes --no-header --no-annotate -o requirements-spark.lock
 
 clean: ## away with what was installed and made
 	rm -rf .venv carelake-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
