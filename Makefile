@@ -27,7 +27,7 @@ check: install ## exactly what CI runs, besides the tests
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports
 
-services: install ## PostgreSQL, MariaDB, a JVM and Spark, from Debian's packages and PyPI
+services: install ## PostgreSQL, MariaDB, a JVM and Spark with Delta, from Debian, PyPI and Maven Central
 	tools/services
 
 prove: install ## the slow proofs: kills at random instants, concurrent writers, many more generated cases
@@ -38,6 +38,7 @@ bench: install ## speeds, each against a named alternative in the same run
 
 lock: ## pin every dependency anew, with hashes; needs uv
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate -o requirements.lock
+	printf 'pandas>=2.2,<3\npyspark[sql]>=4.2,<4.3\n' | uv pip compile - -c requirements.lock --python-version 3.11 --universal --generate-hashes --no-header --no-annotate -o requirements-spark.lock
 
 clean: ## away with what was installed and made
 	rm -rf .venv carelake-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,9 +14,10 @@ import duckdb
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the servers are started as the tests start them
 
-from . import bronze, day, rules, treatments
+from . import bronze, day, rules, spark, treatments
 
 BENCHES = {
+    "spark": (spark.measure, 5_000_000),
     "rules": (rules.measure, 10_000_000),
     "bronze": (bronze.measure, 2_000_000),
     "day": (day.measure, 10_000_000),

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import pytest
+from lake_engines import engine, make_any_engine, make_engine, spark_engine, spark_session
 from servers import mariadb, mariadb_source, postgres, postgres_source, source, sqlite_source
 from small_lake import small, small_origin
 from sql_engines import duck_sql, spark_sql, sql_engine
@@ -12,6 +13,9 @@ from xdist.scheduler import LoadFileScheduling
 
 __all__ = [
     "duck_sql",
+    "engine",
+    "make_any_engine",
+    "make_engine",
     "mariadb",
     "mariadb_source",
     "on_day_three",
@@ -20,6 +24,8 @@ __all__ = [
     "small",
     "small_origin",
     "source",
+    "spark_engine",
+    "spark_session",
     "spark_sql",
     "sql_engine",
     "sqlite_source",
@@ -28,11 +34,14 @@ __all__ = [
 ]
 
 
+SPARK = ("spark", "engines_agree", "test_engine.py", "test_respell.py", "test_two_engines.py")  # in the names of tests
+
+
 class ByFile(LoadFileScheduling):
     """Tests of a file share a worker, and so do all that need Spark: a session takes long to start, and a core."""
 
     def _split_scope(self, nodeid: str) -> str:
-        needs_spark = "spark_sql" in nodeid or "engines_agree" in nodeid
+        needs_spark = any(sign in nodeid for sign in SPARK)
         return "spark" if needs_spark else super()._split_scope(nodeid)
 
 

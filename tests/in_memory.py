@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from lake_engines import MakeEngine
 
 from carelake import bronze, declare, epochs, refinery, repaired, silver
 from carelake.engine.duck import Duck
@@ -46,13 +47,13 @@ def declared(folder: Path, pages: Mapping[str, str]) -> Declarations:
 class InMemory:
     """A lake in `folder`. A second one in the same folder is a second run."""
 
-    def __init__(self, folder: Path, says: Declarations) -> None:
+    def __init__(self, folder: Path, says: Declarations, make: MakeEngine = Duck) -> None:
         self.declared = says
         self.bronze = folder / "bronze"
         staging = folder / "staging"
         for path in (self.bronze, staging):
             path.mkdir(parents=True, exist_ok=True)
-        self.engine = Duck({layer: folder / layer for layer in ZONES}, staging)
+        self.engine = make({layer: folder / layer for layer in ZONES}, staging)
         self.ledger = Ledger(self.engine, self.bronze)
         self.ledger.create()
         repaired.create(self.engine)

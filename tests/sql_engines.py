@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 import pytest
 
+from carelake.engine.spark_session import SESSION
 from carelake.sql import render
 
 Rows = list[dict[str, Any]]
@@ -49,46 +45,32 @@ class DuckSql:
 
 
 class SparkSql:
-    """Plain local Spark in its default mode (ANSI), without Delta."""
+    """Spark in its default mode (ANSI), as the engine sets it up, and none of its tables."""
 
-    def __init__(self, folder: Path) -> None:
-        from pyspark.sql import SparkSession
-
-        builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-        builder = builder.config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "1")
-        builder = builder.config("spark.sql.warehouse.dir", str(folder)).config("spark.driver.memory", "1g")
-        self.session = builder.getOrCreate()
-        self.session.sparkContext.setLogLevel("OFF")
+    def __init__(self, session: Any) -> None:
+        self.session = session.newSession()
+        for name, value in SESSION.items():
+            self.session.conf.set(name, value)
 
     def ask(self, select: str, as_of: date | None = None) -> Rows:
-        return [row.asDict() for row in self.session.sql(render(select, "spark"), args={"as_of": as_of}).collect()]
+        return [row.asDict() for row in self.session.sql(self._spelled(select, as_of)).collect()]
 
     def define(self, name: str, select: str, as_of: date | None = None) -> None:
-        """A view, since writing tables takes Spark a second each. A view has no parameters, so the day stands in it."""
+        """A view, since writing tables takes Spark a second each. A view has no parameters."""
         self.session.sql(f"CREATE DATABASE IF NOT EXISTS {name.split('.')[0]}")
-        day = f"CAST('{as_of}' AS DATE)"
-        self.session.sql(f"CREATE OR REPLACE VIEW {name} AS {render(select.replace('$as_of', day), 'spark')}")
+        self.session.sql(f"CREATE OR REPLACE VIEW {name} AS {self._spelled(select, as_of)}")
+
+    def _spelled(self, select: str, as_of: date | None) -> str:
+        return render(select.replace("$as_of", f"CAST('{as_of}' AS DATE)"), "spark")
 
     def types(self, name: str) -> dict[str, str]:
         names = {"string": "VARCHAR", "timestamp": "TIMESTAMP WITH TIME ZONE"}
         return {column: names.get(kind, kind.upper()) for column, kind in self.session.table(name).dtypes}
 
 
-def can_run_spark() -> bool:
-    """pyspark with its jars, and a JVM: the client-only package has no jars."""
-    spec = importlib.util.find_spec("pyspark")
-    return bool(spec and spec.origin and Path(spec.origin).with_name("jars").is_dir() and shutil.which("java"))
-
-
 @pytest.fixture(scope="session")
-def spark_sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSql]:
-    """One session for all tests: it takes seconds to start. With `CI=true` a machine without one fails."""
-    if not can_run_spark():
-        missing = "no pyspark with a JVM on this machine"
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    spark = SparkSql(tmp_path_factory.mktemp("warehouse"))
-    yield spark
-    spark.session.stop()
+def spark_sql(spark_session: Any) -> SparkSql:
+    return SparkSql(spark_session)
 
 
 @pytest.fixture(scope="session")

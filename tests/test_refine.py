@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from in_memory import InMemory, declared, hours
+from lake_engines import MakeEngine
 
 from carelake import bronze
 
@@ -72,13 +73,13 @@ SEEN = hours(24 * 212)  # 2026-08-01
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> InMemory:
+def lake(tmp_path: Path, make_any_engine: MakeEngine) -> InMemory:
     pages = {"silver/person.yml": PERSON}
     pages |= {
         "sources/hos-a.yml": SOURCE.format(zone="America/New_York"),
         "sources/hos-b.yml": SOURCE.format(zone="UTC"),
     }
-    return InMemory(tmp_path, declared(tmp_path, pages))
+    return InMemory(tmp_path, declared(tmp_path, pages), make_any_engine)
 
 
 def refined(lake: InMemory, *rows: dict[str, Any], feed: str = "hos-a.people") -> list[dict[str, Any]]:

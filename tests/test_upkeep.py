@@ -76,7 +76,7 @@ def test_what_compaction_writes_repeats_no_value_in_logs_and_footers(tmp_path: P
         assert duck.layout("silver.t")[:2] == (1, 1)
     assert not duck.compact("silver.t", ("name", "k"))  # it lies so already
     assert (duck.marked("silver.t", "app"), duck.state("silver.t").split("/")[0]) == (3, "3")
-    (newest,) = (Path(path) for path in duck._files("silver.t", 5) or [])
+    (newest,) = (Path(path) for path in duck.stored.files("silver.t", 5) or [])
     footer = newest.read_bytes()[-int.from_bytes(newest.read_bytes()[-8:-4], "little") - 8 :]
     said = footer + b"".join(path.read_bytes() for path in (tmp_path / "silver/t/_delta_log").glob("*.json"))
     assert b"Ada" not in said

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from in_memory import InMemory, declared, hours
+from lake_engines import MakeEngine
 from version_stories import COLUMNS, EARLY, LATE, MIDDLE, PAGES, SOURCE, TABLE, declarations, row
 
 from carelake import bronze
@@ -38,8 +39,8 @@ feeds:
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> InMemory:
-    return InMemory(tmp_path / "lake", declarations(tmp_path / "project"))
+def lake(tmp_path: Path, make_any_engine: MakeEngine) -> InMemory:
+    return InMemory(tmp_path / "lake", declarations(tmp_path / "project"), make_any_engine)
 
 
 def roll(lake: InMemory, day: int, *rows: dict[str, str | None], feed: str = "one.roll", whole: bool = True) -> Load:

@@ -55,7 +55,7 @@ MAY_HAVE = {
     "mart": {"kpi", "recompute_by", "z_order"},
     "column of a mart": {"type"},
     "lake": {
-        "roots", "encrypted_by", "env", "privacy_officer", "engine", "as_of", "rules", "settings", "release",
+        "roots", "encrypted_by", "env", "privacy_officer", "engine", "spark", "as_of", "rules", "settings", "release",
         "retention", "tell", "report", "access_log", "labels",
     },
     "channel": {"mail", "through", "sender", "webhook", "format", "after"},
@@ -92,7 +92,7 @@ CHOICES = {
 MAPPINGS = {
     "access_log", "columns", "control", "determination", "encrypted_by", "events", "exact", "feeds", "identifiers",
     "kpi", "labels", "left", "may_be", "providers", "release", "retention", "right", "roots", "rules", "seen",
-    "settings", "sources", "story", "tables", "tell", "types",
+    "settings", "sources", "spark", "story", "tables", "tell", "types",
 }  # fmt: skip
 LISTS = {
     "all_of",

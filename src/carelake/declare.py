@@ -307,6 +307,7 @@ def _place(page: Page) -> Place:
     return Place(
         roots={"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")},
         engine=says.get("engine", Place.engine),
+        spark=page.part("spark"),
         as_of=says.get("as_of", Place.as_of),
         keep=int(page.part("release").get("keep", Place.keep)),
         retention=Retention(kept.get("bronze", FOREVER), kept.get("sources", {})),

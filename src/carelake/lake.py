@@ -21,7 +21,6 @@ from .errors import (
     LakeOutdated,
     LakeUnwritable,
     RootUnfit,
-    SettingMissing,
 )
 from .foreign import in_our_words
 from .ledger import Ledger
@@ -108,10 +107,15 @@ def _refuse_shared(roots: Mapping[str, Path]) -> None:
 
 @contextmanager
 def opened(
-    project: Path, environment: Mapping[str, str], *, writing: bool, first: First = lambda lake: None
+    project: Path,
+    environment: Mapping[str, str],
+    *,
+    writing: bool,
+    first: First = lambda lake: None,
+    engine: str = "",
 ) -> Iterator[Lake]:
     """The lake of `project`. Who writes is alone; who reads finds it as it is, and makes nothing. `first` is what a
-    writer does before it is asked whether the lake is of these declarations.
+    writer does before it is asked whether the lake is of these declarations. `engine` is another one than lake.yml's.
 
     Raises `ProjectMissing`, `DeclarationsRefused`, `SettingMissing`, and for a writer `LakeBusy`, `LakeUnwritable`,
     `LakeDamaged` if tables are gone, `LakeOutdated` if the declarations want what cannot be had by adding columns.
@@ -121,7 +125,7 @@ def opened(
         for folder in sorted({*roots.values(), originals / "bronze", originals / "staging"}):
             _make(folder)  # the roots before what lies in them, so that others may enter neither
     with _alone(roots["audit"]) if writing else nullcontext():
-        lake = _found(project, environment)
+        lake = _found(project, environment, engine=engine)
         if writing:
             first(lake)
             _create(lake)
@@ -130,7 +134,7 @@ def opened(
 
 
 @contextmanager
-def still(project: Path, environment: Mapping[str, str]) -> Iterator[Lake]:
+def still(project: Path, environment: Mapping[str, str], engine: str = "") -> Iterator[Lake]:
     """The lake as it is, while no run may write to it: for those who copy it, or take away what nobody needs.
 
     Raises what `opened` raises, and `LakeMissing` if there is none yet.
@@ -138,7 +142,7 @@ def still(project: Path, environment: Mapping[str, str]) -> Iterator[Lake]:
     _, roots, _ = _placed(project)
     if not (roots["audit"] / "audit").is_dir():
         raise LakeMissing("nothing is stored where lake.yml says that the lake is.", "Run `carelake run` first.")
-    with _alone(roots["audit"]), opened(project, environment, writing=False) as lake:
+    with _alone(roots["audit"]), opened(project, environment, writing=False, engine=engine) as lake:
         yield lake
 
 
@@ -166,10 +170,10 @@ def _placed(project: Path) -> tuple[Declarations, dict[str, Path], Path]:
     return declared, roots, root(project, declared, "originals")
 
 
-def _found(project: Path, environment: Mapping[str, str], damaged: list[str] | None = None) -> Lake:
+def _found(project: Path, environment: Mapping[str, str], damaged: list[str] | None = None, engine: str = "") -> Lake:
     declared, roots, originals = _placed(project)
-    engine = _engine(declared, roots, originals / "staging", damaged)
-    return Lake(project, declared, Secrets(project, environment), engine, Ledger(engine, originals / "bronze"))
+    asked = _engine(engine or declared.place.engine)(declared, roots, originals / "staging", damaged)
+    return Lake(project, declared, Secrets(project, environment), asked, Ledger(asked, originals / "bronze"))
 
 
 def _make(folder: Path) -> None:
@@ -209,15 +213,21 @@ def vault_of(lake: Lake) -> Vault:
     return Vault(lake.engine, lake.secrets.masters)
 
 
-def _engine(
-    declared: Declarations, roots: Mapping[str, Path], staging: Path, damaged: list[str] | None = None
-) -> Engine:
-    if declared.place.engine == "spark":
-        fix = "Write `engine: duck` into lake.yml."
-        raise SettingMissing("the Spark engine is not part of this version.", fix)
-    from .engine.duck import Duck  # an engine is imported when it is asked for, and not before
+def _engine(name: str) -> Callable[[Declarations, Mapping[str, Path], Path, list[str] | None], Engine]:
+    """An engine is imported when it is asked for, and not before."""
+    return {"duck": _duck, "spark": _spark}[name]
+
+
+def _duck(declared: Declarations, roots: Mapping[str, Path], staging: Path, damaged: list[str] | None) -> Engine:
+    from .engine.duck import Duck
 
     return Duck(roots, staging, damaged=damaged)
+
+
+def _spark(declared: Declarations, roots: Mapping[str, Path], staging: Path, damaged: list[str] | None) -> Engine:
+    from .engine.spark import Spark
+
+    return Spark(roots, staging, declared.place.spark, damaged=damaged)
 
 
 @contextmanager

@@ -296,6 +296,7 @@ class Place:
 
     roots: Mapping[str, str]  # lake, originals, restricted -> folder, relative to the project
     engine: Literal["duck", "spark"] = "duck"
+    spark: Mapping[str, str] = field(default_factory=dict)  # settings of Spark, by their own names
     as_of: str = "today"
     keep: int = 35  # days that a release stays readable after the next one is out
     retention: Retention = field(default_factory=Retention)

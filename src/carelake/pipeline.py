@@ -43,13 +43,15 @@ def run(
     *,
     as_of: date | None = None,
     reconcile: bool = False,
+    engine: str = "",
     watch: Watch = lambda step: None,
 ) -> Run:
-    """Bring the lake of `project` up to what its sources hold now, and release it.
+    """Bring the lake of `project` up to what its sources hold now, and release it; with `engine`, if that is not the
+    one of lake.yml.
 
     A feed that fails does not stop the others: its step says why. Raises `LakeError` for what concerns all of them.
     """
-    with opened(project, environment, writing=True) as lake:
+    with opened(project, environment, writing=True, engine=engine) as lake:
         did = Run(f"{now:%Y%m%dT%H%M%S}", lake.as_of(as_of, now), now)
         did_step = _recorder(did, watch)
         minted = vault_of(lake)  # before anything is read: without its key nothing could be refined
@@ -101,7 +103,7 @@ def _tidy(lake: Lake) -> None:
     """Take away what a killed run left: parts of loads that never were, and what spilled."""
     bronze.sweep(lake.bronze, lake.ledger)
     staging = lake.bronze.with_name("staging")
-    for path in staging.iterdir():
+    for path in (path for path in staging.iterdir() if path != lake.engine.scratch):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -15,6 +15,8 @@ import sqlglot
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
 
+from .respell import FORMATS, is_format, is_try_strptime, respell
+
 HOME = "duckdb"
 
 # a / b to four places, half up, and NULL where b is 0. In whole cents, because a division of DECIMALs is a DOUBLE here
@@ -51,16 +53,6 @@ FUNCTIONS: dict[type[exp.Expr], str] = {
     exp.Year: "YEAR(d)",
 }
 TYPES = {"TEXT", "DATE", "TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMPTZ", "BOOLEAN", "DECIMAL"}
-FORMATS = {  # of a date in a text, and how Spark spells them; a year has four digits
-    "%Y-%m-%d": "yyyy-M-d",
-    "%Y%m%d": "yyyyMMdd",
-    "%Y/%m/%d": "yyyy/M/d",
-    "%m/%d/%Y": "M/d/yyyy",
-    "%d.%m.%Y": "d.M.yyyy",
-    "%Y-%m-%d %H:%M:%S": "yyyy-M-d H:m:s",
-    "%Y-%m-%dT%H:%M:%S": "yyyy-M-d'T'H:m:s",
-    "%m/%d/%Y %H:%M:%S": "M/d/yyyy H:m:s",
-}
 _PARSED = f"CAST(TRY_STRPTIME(x, '%Y-%m-%d') AS DATE), or another format: {', '.join(FORMATS)}"
 INSTEAD = {
     "AVG": RATIO,
@@ -107,8 +99,8 @@ _RULE: tuple[type[exp.Expr], ...] = (
 # fmt: on
 
 
-def render(select: str, dialect: str) -> str:
-    """The same SELECT, as `dialect` spells it.
+def render(select: str, dialect: str, called: Callable[[str], str] = str) -> str:
+    """The same SELECT, as `dialect` spells it; `called` says what an engine calls `layer.table`.
 
     >>> render("SELECT DATE_DIFF('day', a, $as_of) AS days FROM stay", "spark")
     'SELECT DATEDIFF(DAY, CAST(a AS DATE), CAST(:as_of AS DATE)) AS days FROM stay'
@@ -116,8 +108,8 @@ def render(select: str, dialect: str) -> str:
     if dialect == HOME:
         return select
     tree = sqlglot.parse_one(select, dialect=HOME)
-    for node in list(tree.walk()):
-        _respell(node)
+    for node in respell(tree).walk():
+        _rename(node, called)
     return tree.sql(dialect, unsupported_level=ErrorLevel.RAISE)
 
 
@@ -159,26 +151,15 @@ def _tables_of(select: str) -> tuple[str, ...]:
     return tuple(sorted(named - {cte.alias for cte in tree.find_all(exp.CTE)}))
 
 
-def _respell(node: exp.Expr) -> None:
-    """What sqlglot hands on as it stands, and Spark reads in another way."""
-    if isinstance(node, exp.DateDiff):  # whole days of 24 hours, where times are given
-        node.set("this", exp.cast(node.this, "DATE"))
-        node.set("expression", exp.cast(node.expression, "DATE"))
-    elif (
-        isinstance(node, exp.RegexpLike | exp.RegexpExtract) and node.expression.is_string
-    ):  # `$` is also before a last line break
-        ends = re.sub(r"(\\.|\[[^]]*\])|\$", lambda found: found[1] or r"\z", node.expression.name)
-        node.set("expression", exp.Literal.string(ends))
-    elif isinstance(node, exp.AtTimeZone):  # of a time without one; sqlglot turns it the other way
-        node.replace(exp.Anonymous(this="TO_UTC_TIMESTAMP", expressions=[node.this, node.args["zone"]]))
-    elif isinstance(node, exp.StrToTime) and _is_format(node.args["format"]):
-        node.replace(_parsed("TO_TIMESTAMP", node.this, node.args["format"]))
-    elif _is_try_strptime(node):
-        node.replace(_parsed("TRY_TO_TIMESTAMP", *node.expressions))
-
-
-def _parsed(function: str, text: exp.Expr, form: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=function, expressions=[exp.Trim(this=text), exp.Literal.string(FORMATS[form.name])])
+def _rename(node: exp.Expr, called: Callable[[str], str]) -> None:
+    """A table of two words is called otherwise, and its columns still go by the second one."""
+    if isinstance(node, exp.Table) and node.db and called is not str:
+        if not node.alias:
+            node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name)))
+        node.set("this", exp.to_identifier(called(f"{node.db}.{node.name}")))
+        node.set("db", None)
+    elif isinstance(node, exp.Column) and node.args.get("db"):
+        node.set("db", None)
 
 
 def _refused(sql: str, allowed: tuple[type[exp.Expr], ...]) -> list[tuple[str, str]]:
@@ -209,7 +190,7 @@ def _is_allowed(node: exp.Expr, allowed: tuple[type[exp.Expr], ...]) -> bool:
 
 # Nodes that are allowed in some shapes only: in others the engines read them in two ways.
 _ONLY: dict[type[exp.Expr], Callable[[Any], bool]] = {
-    exp.Anonymous: lambda node: _is_try_strptime(node),
+    exp.Anonymous: lambda node: is_try_strptime(node),
     exp.Cast: lambda node: _is_type(node),
     exp.DateDiff: lambda node: node.text("unit").upper() == "DAY",
     exp.Div: lambda node: isinstance(node.parent, exp.Add) and isinstance(node.parent.parent, exp.Floor),
@@ -225,7 +206,7 @@ _ONLY: dict[type[exp.Expr], Callable[[Any], bool]] = {
     exp.Right: lambda node: _is_digits(node.expression),
     exp.Round: lambda node: _is_cast(node.this, "DECIMAL"),
     exp.Star: lambda node: isinstance(node.parent, exp.Count),
-    exp.StrToTime: lambda node: _is_format(node.args["format"]),
+    exp.StrToTime: lambda node: is_format(node.args["format"]),
     exp.Sub: lambda node: _is_digits(node.right) or (_is_number(node.left) and _is_number(node.right)),
     exp.Subquery: lambda node: isinstance(node.parent, exp.In) and not node.alias,
     exp.Table: lambda node: all(re.fullmatch(r"\w+", part.name) for part in node.parts),  # no FROM 'file.csv'
@@ -278,15 +259,6 @@ def _is_cast(node: exp.Expr | None, *types: str) -> bool:
 
 def _is_digits(node: exp.Expr) -> bool:
     return isinstance(node, exp.Literal) and node.is_int
-
-
-def _is_format(*given: exp.Expr) -> bool:
-    return len(given) == 1 and given[0].name in FORMATS
-
-
-def _is_try_strptime(node: exp.Expr) -> bool:
-    """Sqlglot does not know it by name."""
-    return isinstance(node, exp.Anonymous) and node.name.upper() == "TRY_STRPTIME" and _is_format(*node.expressions[1:])
 
 
 def _name(node: exp.Expr) -> str:

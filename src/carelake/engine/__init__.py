@@ -30,6 +30,7 @@ class Engine(Protocol):
     """
 
     dialect: str
+    scratch: Path | None  # what it has in `staging` while it lives; all else there was left by a killed run
 
     def ask(self, select: str, as_of: date | None = None) -> pa.Table:
         """A small result, as Arrow."""
@@ -138,4 +139,9 @@ class Engine(Protocol):
     def unneeded(self, table: str, versions: Collection[int], since: datetime) -> list[Path]:
         """The files that neither the newest version nor one of `versions` needs, and that have left the table before
         `since`; and its strays.
+        """
+
+    def upgrade(self, table: str, *, dry_run: bool = False) -> bool:
+        """Let a stored table have what only this engine can write. That cannot be taken back. Whether there is, or with
+        `dry_run` would be, something that it lacks.
         """

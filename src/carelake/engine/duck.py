@@ -9,33 +9,28 @@ from typing import Literal, NamedTuple
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable, Field, Schema, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
-from ..errors import LakeDamaged
 from ..foreign import in_our_words
 from . import Layout
-from .duck_files import files, flaws, is_begun, layout, log_of, strays, unneeded
 from .duck_view import (
-    GONE,
     NUMBER,
-    REVISION,
     all_of,
-    files_of,
     has_overruled,
     overruled,
     parquet,
-    quoted,
-    revised_by,
     seen,
     view_of,
     without,
 )
-from .duck_write import KEEP_LOG, NOTE, PLAIN, SETTINGS, commit, compact, properties, same_as
+from .duck_write import commit, compact, properties, refuse_upgraded
+from .files import files, flaws, layout, strays, unneeded
+from .revision import GONE, REVISION, SUPERSEDED, quoted, revised_by, superseding
+from .stored import KEEP_LOG, PLAIN, SETTINGS, Stored
 
 AT_ONCE = 250_000  # rows that pass through Python together, so that its memory is bounded
-SUPERSEDED = 0.125  # of the rows of a table: beyond that, readers feel it
 # A dictionary of more values than that is given up sooner or later: sooner saves a sixth of the writing.
 FILES = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 2000"
 SESSION = {
@@ -63,6 +58,7 @@ class Duck:
     """
 
     dialect = "duckdb"
+    scratch: Path | None = None  # nothing of it lasts from one verb to the next
 
     def __init__(
         self, roots: Mapping[str, Path], staging: Path, memory: str = "2GB", damaged: list[str] | None = None
@@ -75,8 +71,7 @@ class Duck:
         self.db.execute("SET temp_file_encryption = true")  # before it sees what a killed run has spilled
         for name, value in (SESSION | {"temp_directory": str(staging), "memory_limit": memory}).items():
             self.db.execute(f"SET {name} = {exp.Literal.string(value).sql('duckdb')}")
-        self._tables: dict[str, DeltaTable] = {}
-        self._states: dict[str, tuple[int, str]] = {}  # table -> a version, and the state of that
+        self.stored = Stored(roots)
         self._standing: dict[str, Standing] = {}  # table -> what shows the rows of it that stand
         self._of_this_run: dict[str, str] = {}  # relation -> what it is to DuckDB
         for layer in roots:
@@ -85,29 +80,18 @@ class Duck:
             self._find(table, damaged)
 
     def tables(self) -> list[str]:
-        logs = (
-            (layer, log) for layer, root in self.roots.items() for log in sorted((root / layer).glob("*/_delta_log"))
-        )
-        return [f"{layer}.{log.parent.name}" for layer, log in logs if is_begun(log)]
+        return self.stored.names()
 
     def _find(self, table: str, damaged: list[str] | None) -> None:
-        """Show a table that is there. An entry of its log that a power failure left empty would pass for one that did
-        nothing, and what it had added for never written.
-        """
+        """Show a table that is there."""
         try:
-            whole = all(entry.stat().st_size for entry in log_of(Path(self._at(table))).glob("*.json"))
+            whole = self.stored.is_whole(table)
+            refuse_upgraded(self.stored.open(table), table)
             self._open(table)
         except (DeltaError, duckdb.Error):
             whole = False
-        if not whole and damaged is not None:
-            damaged.append(table)
-            self._tables.pop(table, None)
-        elif not whole:
-            fix = (
-                "Bring its folder back from the backup. One of gold or reference may be moved away instead, or one of"
-                " silver, unless bronze was purged."
-            )
-            raise LakeDamaged(f"a file of {table} is gone, or is not what was written.", fix)
+        if not whole:
+            self.stored.left_out(table, damaged)
 
     @in_our_words("ask")
     def ask(self, select: str, as_of: date | None = None) -> pa.Table:
@@ -116,7 +100,7 @@ class Duck:
     @in_our_words("columns")
     def columns(self, relation: str) -> dict[str, str]:
         if "." in relation:
-            return seen(self._tables[relation]) if relation in self._tables else {}
+            return seen(self.stored.tables[relation]) if relation in self.stored.tables else {}
         try:
             described = self.db.execute(f"DESCRIBE {quoted(relation)}").fetchall()
         except duckdb.CatalogException:
@@ -124,26 +108,16 @@ class Duck:
         return {name: kind for name, kind, *_ in described}
 
     def version(self, table: str) -> int | None:
-        return self._tables[table].version() if table in self._tables else None
+        return self.stored.version(table)
 
     def state(self, table: str) -> str:
-        delta = self._tables.get(table)
-        if delta is None:
-            return ""
-        version, told = self._states.get(table, (None, ""))
-        if version != delta.version():  # the log is read once for each
-            told = f"{same_as(delta)}/{delta.metadata().id}"
-            self._states[table] = delta.version(), told
-        return told
+        return self.stored.state(table)
 
     def marked(self, table: str, app: str, version: int | None = None) -> int:
-        if table not in self._tables:
-            return 0
-        delta = self._tables[table] if version is None else DeltaTable(self._at(table), version=version)
-        return delta.transaction_version(app) or 0
+        return self.stored.marked(table, app, version)
 
     def note(self, table: str) -> str:
-        return str(self._tables[table].history(1)[0].get(NOTE, "")) if table in self._tables else ""
+        return self.stored.note(table)
 
     def lend(self, name: str, rows: pa.Table | pa.RecordBatchReader | Callable[[], pa.Table]) -> None:
         self.db.register(name, rows() if callable(rows) else rows)
@@ -190,11 +164,11 @@ class Duck:
     @in_our_words("stand")
     def stand(self, name: str, table: str, identity: Sequence[str], revision: str, gone: str) -> None:
         self._standing[table] = Standing(name, identity, revision, gone)
-        self._stand(table, self._standing[table], self._stored(table))
+        self._stand(table, self._standing[table], self.stored.columns(table))
 
     def _stand(self, table: str, of: Standing, columns: Iterable[str]) -> None:
         """Look for the rows that do not stand once for each version, not in every SELECT."""
-        delta, left_out = self._tables[table], quoted(f"overruled_{table.replace('.', '_')}")
+        delta, left_out = self.stored.tables[table], quoted(f"overruled_{table.replace('.', '_')}")
         if not self.db.execute(has_overruled(delta, of.revision)).fetchall()[0][0]:
             told = f"SELECT {', '.join(map(quoted, columns))} FROM {all_of(delta)} AS stored"
             self.db.execute(f"CREATE OR REPLACE VIEW {quoted(of.name)} AS {told}")
@@ -220,17 +194,8 @@ class Duck:
 
     @in_our_words("create")
     def create(self, table: str, columns: Mapping[str, str], plain: Collection[str] = ()) -> None:
-        stored = set(self._stored(table)) if table in self._tables else set()
-        if stored and stored >= columns.keys():
-            return
-        wanted = Schema.from_arrow(self._typed(columns))
-        if not stored:
-            settings = {**SETTINGS, PLAIN: ",".join(plain)}
-            DeltaTable.create(self._at(table), wanted, name=table, configuration=settings)
-        else:
-            new = [Field(f.name, f.type, nullable=True) for f in wanted.fields if f.name not in stored]
-            self._tables[table].alter.add_columns(new)
-        self._open(table)
+        if self.stored.create(table, columns, plain):
+            self._open(table)
 
     @in_our_words("append")
     def append(self, table: str, select: str, marks: Mapping[str, int] | None = None) -> int:
@@ -250,59 +215,42 @@ class Duck:
     @in_our_words("supersede")
     def supersede(self, table: str, key: str, select: str, as_of: date | None = None, note: str = "") -> int | None:
         """Appended, and told apart by a revision: a MERGE of keys from all over a table rewrites nearly every file."""
-        revision = quoted(f"{REVISION}{key}")
-        stamp = f"CAST({self._fresh(table).version() + 1} AS BIGINT) AS {revision}"
+        version = self._fresh(table).version() + 1
         fresh = self.hold("superseding", select, as_of)
         try:
             if fresh + self._revised(table, f"{REVISION}{key}") > self._count(table) * SUPERSEDED:
                 return None
-            gone = f"SELECT {quoted(key)} FROM touched EXCEPT SELECT {quoted(key)} FROM superseding"
-            rows = f"""SELECT *, {stamp}, FALSE AS {GONE} FROM superseding
-UNION ALL BY NAME
-SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
+            rows = superseding(key, list(self.columns("superseding")), version)
             return self._write(table, rows, "append", note=note, schema_mode="merge")
         finally:
             self.let_go("superseding")
 
     def _count(self, table: str, where: str = "TRUE") -> int:
         """Rows of all revisions."""
-        counted = f"SELECT COUNT(*) FROM {all_of(self._tables[table])} AS stored WHERE {where}"
+        counted = f"SELECT COUNT(*) FROM {all_of(self.stored.tables[table])} AS stored WHERE {where}"
         return int(self.db.execute(counted).fetchall()[0][0])
 
     def _revised(self, table: str, revision: str) -> int:
-        return self._count(table, f"NOT {quoted(revision)} IS NULL") if revision in self._stored(table) else 0
+        return self._count(table, f"NOT {quoted(revision)} IS NULL") if revision in self.stored.columns(table) else 0
 
     @in_our_words("added")
     def added(self, name: str, table: str, since: int) -> bool:
-        then, now = self._files(table, since), files_of(self._tables[table])
-        if then is None or not set(then) <= set(now):
+        new = self.stored.new_files(table, since)
+        if new is None:
             return False
-        new = sorted(set(now) - set(then))
         self._show(name, f"SELECT * FROM {parquet(new)}" if new else f"SELECT * FROM {quoted(table)} WHERE FALSE")
         return True
 
     @in_our_words("recall")
     def recall(self, name: str, table: str, version: int) -> bool:
-        if self._files(table, version) is None:
+        if self.stored.files(table, version) is None:
             return False
-        self._show(name, view_of(DeltaTable(self._at(table), version=version)))
+        self._show(name, view_of(self.stored.earlier(table, version)))
         return True
-
-    def _files(self, table: str, version: int) -> list[str] | None:
-        """The files of a version; None if it can no longer be read."""
-        try:
-            files = files_of(DeltaTable(self._at(table), version=version))
-        except DeltaError:
-            return None
-        return files if all(Path(file).exists() for file in files) else None
 
     def _show(self, name: str, select: str) -> None:
         self.db.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {select}")
         self._of_this_run[name] = "VIEW"
-
-    def _stored(self, table: str) -> list[str]:
-        """The columns that are stored, also those that nobody sees."""
-        return [field.name for field in self._tables[table].schema().fields]
 
     def _rows(self, select: str, as_of: date | None = None) -> pa.RecordBatchReader:
         """Streamed: a table larger than memory passes through."""
@@ -312,13 +260,9 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
     def _in_order(self, table: str, select: str) -> str:
         """`select` with the columns of the table: one that it does not give is NULL."""
         given = {column[0] for column in self.db.execute(f"DESCRIBE {select}").fetchall()}
-        fields = pa.schema(self._tables[table].schema().to_arrow())
+        fields = self.stored.types(table)
         names = [quoted(f.name) if f.name in given else f"NULL AS {quoted(f.name)}" for f in fields]
         return f"SELECT {', '.join(names)} FROM ({select}) AS given"
-
-    def _typed(self, columns: Mapping[str, str]) -> pa.Schema:
-        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in columns.items())
-        return self.db.sql(f"SELECT {nothing}").to_arrow_reader().schema
 
     def _write(
         self,
@@ -330,10 +274,10 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
         note: str = "",
         schema_mode: Literal["merge"] | None = None,
     ) -> int:
-        delta = self._fresh(table) if table in self._tables else None
+        delta = self._fresh(table) if table in self.stored.tables else None
         rows = self._rows(select, as_of)  # last: nothing else runs on the connection while it is open
         write_deltalake(
-            delta or self._at(table),
+            delta or str(self.stored.at(table)),
             rows,
             name=table,
             mode=mode,
@@ -348,15 +292,12 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
     def _fresh(self, table: str) -> DeltaTable:
         """The snapshot that is written on: marks are read from it, so that a mark is never committed twice."""
         self._open(table)
-        return self._tables[table]
+        return self.stored.tables[table]
 
     def _open(self, table: str) -> int:
         """Show the table as it stands now; its version."""
-        if table in self._tables:
-            self._tables[table].update_incremental()
-        else:
-            self._tables[table] = DeltaTable(self._at(table))
-        delta, stored = self._tables[table], self._stored(table)
+        delta = self.stored.open(table)
+        stored = self.stored.columns(table)
         if revision := revised_by(stored):
             itself = Standing(table, [revision.removeprefix(REVISION)], revision, GONE)
             self._stand(table, itself, seen(delta))
@@ -368,30 +309,29 @@ SELECT *, {stamp}, TRUE AS {GONE} FROM ({gone}) AS gone"""
 
     @in_our_words("flaws")
     def flaws(self, table: str, versions: Collection[int]) -> list[str]:
-        return list(flaws(Path(self._at(table)), versions))
+        return list(flaws(self.stored.at(table), versions))
 
     @in_our_words("strays")
     def strays(self, table: str) -> list[Path]:
-        return strays(Path(self._at(table)))
+        return strays(self.stored.at(table))
 
     def layout(self, table: str) -> Layout:
-        return layout(self._tables[table])
+        return layout(self.stored.tables[table])
 
     @in_our_words("compact")
     def compact(self, table: str, order: Sequence[str] = ()) -> bool:
-        stored = self._stored(table)
+        stored = self.stored.columns(table)
         done = compact(self._fresh(table), [name for name in order if name in stored], self.staging)
         self._open(table)
         return done
 
     @in_our_words("files")
     def files(self, table: str, versions: Collection[int]) -> list[Path]:
-        return files(Path(self._at(table)), versions)
+        return files(self.stored.at(table), versions)
 
     @in_our_words("unneeded")
     def unneeded(self, table: str, versions: Collection[int], since: datetime) -> list[Path]:
-        return unneeded(Path(self._at(table)), versions, since)
+        return unneeded(self.stored.at(table), versions, since)
 
-    def _at(self, table: str) -> str:
-        layer, name = table.split(".")
-        return str(self.roots[layer] / layer / name)
+    def upgrade(self, table: str, *, dry_run: bool = False) -> bool:
+        return False  # what it writes, every engine can

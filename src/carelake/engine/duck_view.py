@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
 from sqlglot import exp
 
-# A table some of whose rows stand for earlier ones has these two columns, which nobody sees.
-REVISION, GONE = "_revision_of_", "_is_gone"  # the first with the name of the key behind it
+from .revision import GONE, latest, quoted, revised_by
+from .stored import files_of, sql_type
+
 PART, PLACE = "_lake_part", "_lake_place"  # where a row lies: the number of its file, and its own within that
 # Which row of its folder a row is, by DuckDB's own columns: `.../part-0001.parquet` and the number within that file.
 PART_ROWS = 1_000_000_000  # more than a part has
@@ -27,7 +26,7 @@ def view_of(delta: DeltaTable) -> str:
     """
     names = [field.name for field in delta.schema().fields]
     if revision := revised_by(names):
-        return _latest(names, all_of(delta), revision)
+        return latest(names, all_of(delta), revision)
     return f"SELECT {', '.join(map(quoted, names))} FROM {all_of(delta)}"
 
 
@@ -35,12 +34,7 @@ def seen(delta: DeltaTable) -> dict[str, str]:
     """The columns that `view_of` shows, and their types as DuckDB describes them."""
     typed = pa.schema(delta.schema().to_arrow())
     hidden = {revised_by(typed.names), GONE} if revised_by(typed.names) else set()
-    return {field.name: _duck_type(field.type) for field in typed if field.name not in hidden}
-
-
-def revised_by(names: Sequence[str]) -> str | None:
-    """The column that says which of several rows of a key was written last, if some were superseded."""
-    return next((name for name in names if name.startswith(REVISION)), None)
+    return {field.name: sql_type(field.type) for field in typed if field.name not in hidden}
 
 
 def all_of(delta: DeltaTable) -> str:
@@ -54,7 +48,7 @@ def placed(delta: DeltaTable) -> str:
 
 
 def _rows(delta: DeltaTable, beside: Mapping[str, str]) -> str:
-    typed = {field.name: _duck_type(field.type) for field in pa.schema(delta.schema().to_arrow())}
+    typed = {field.name: sql_type(field.type) for field in pa.schema(delta.schema().to_arrow())}
     nothing = (
         f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in {**typed, **dict.fromkeys(beside, "BIGINT")}.items()
     )
@@ -86,39 +80,6 @@ def without(delta: DeltaTable, relation: str, columns: Iterable[str]) -> str:
     return f"SELECT {names} FROM {placed(delta)} AS known ANTI JOIN {relation} ON {same}"
 
 
-def _latest(names: Sequence[str], rows: str, revision: str) -> str:
-    """Of each key the rows that were written last, if any were: of most keys there is one revision only."""
-    key, last = quoted(revision.removeprefix(REVISION)), quoted(revision)
-    told = ", ".join(f"known.{quoted(name)}" for name in names if name not in {revision, GONE})
-    revised = f"SELECT {key} AS key, MAX({last}) AS latest FROM {rows} WHERE NOT {last} IS NULL GROUP BY {key}"
-    return (
-        f"SELECT {told} FROM {rows} AS known LEFT JOIN ({revised}) AS revised ON revised.key = known.{key}"
-        f" WHERE revised.latest IS NULL OR (revised.latest = known.{last} AND NOT known.{quoted(GONE)})"
-    )
-
-
-def files_of(delta: DeltaTable) -> list[str]:
-    """The paths of the files of one version. Delta tells them as URLs, in which a blank is %20."""
-    return [unquote(uri) for uri in delta.file_uris()]
-
-
 def parquet(files: Sequence[Any]) -> str:
     listed = ", ".join(exp.Literal.string(str(file)).sql("duckdb") for file in files)
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-
-
-def _duck_type(kind: Any) -> str:
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMP WITH TIME ZONE" if kind.tz else "TIMESTAMP"
-    if pa.types.is_decimal(kind):
-        return f"DECIMAL({kind.precision},{kind.scale})"
-    return {
-        "int64": "BIGINT", "int32": "INTEGER", "bool": "BOOLEAN", "date32[day]": "DATE", "double": "DOUBLE",
-        "int16": "SMALLINT", "int8": "TINYINT", "float": "FLOAT", "binary": "BLOB", "large_binary": "BLOB",
-    }.get(str(kind), "VARCHAR")  # fmt: skip
-
-
-@cache
-def quoted(name: str) -> str:
-    """A name as SQL quotes it; `layer.table` in two parts."""
-    return ".".join(exp.to_identifier(part, quoted=True).sql("duckdb") for part in name.split("."))

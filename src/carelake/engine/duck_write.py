@@ -8,32 +8,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deltalake import (
-    ColumnProperties,
-    CommitProperties,
-    DeltaTable,
-    PostCommitHookProperties,
-    Transaction,
-    WriterProperties,
-)
-from deltalake.exceptions import TableNotFoundError
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties
 
-from .duck_view import REVISION
+from ..errors import LakeError
+from .revision import REVISION
+from .stored import KEEP_LOG, NOTE, PLAIN, AlreadyMarked, of_compaction
 
-PLAIN = "delta.dataSkippingStatsColumns"
-# Only CareLake's own vacuum runs, and log entries live as long as the longest release: see docs/decisions.
-SETTINGS = {"delta.logRetentionDuration": "interval 400 days"}
-KEEP_LOG = PostCommitHookProperties(cleanup_expired_logs=False)
-NOTE = "carelake.note"
-SAME_AS, ORDER = "carelake.same_as", "carelake.order"  # of a compaction: the version whose rows it holds, how they lie
+PORTABLE = 2  # the version of Delta's protocol for writers that every engine here knows
+
+
+class TableUpgraded(LakeError):
+    code = "LAKE-406"
+    exit_code = 40
+    why = "What it does not know of, it would lose, or give back rows that were taken away. Nothing was touched."
+
+
+def refuse_upgraded(delta: DeltaTable, table: str) -> None:
+    """Raises `TableUpgraded` for a table that only Spark may write."""
+    protocol = delta.protocol()
+    if protocol.min_writer_version > PORTABLE:
+        needs = ", ".join(sorted(protocol.writer_features or [])) or f"writer version {protocol.min_writer_version}"
+        fix = (
+            "Run it with `--engine spark`, or write `engine: spark` into lake.yml: `carelake tables upgrade --spark`"
+            " goes one way."
+        )
+        raise TableUpgraded(f"{table} has what the embedded engine cannot write: {needs}.", fix)
 
 
 def compact(delta: DeltaTable, order: Sequence[str], staging: Path) -> bool:
     """Whether a table was written anew, as few large files. What is noted at its last commit stays noted."""
-    last, order = delta.history(1)[0], list(order)
-    told = {NOTE: last[NOTE]} if NOTE in last else {}
-    told |= {SAME_AS: str(same_as(delta))} | ({ORDER: ",".join(order)} if order else {})
-    if order and last.get(ORDER) == told[ORDER]:  # nothing was written since it was laid so
+    order, told = list(order), of_compaction(delta, order)
+    if told is None:
         return False
     how: dict[str, Any] = {
         "writer_properties": properties(delta, [field.name for field in delta.schema().fields]),
@@ -43,11 +48,6 @@ def compact(delta: DeltaTable, order: Sequence[str], staging: Path) -> bool:
     with _spilling_to(staging):
         done = delta.optimize.z_order(order, **how) if order else delta.optimize.compact(**how)
     return bool(done["numFilesRemoved"])
-
-
-def same_as(delta: DeltaTable) -> int:
-    """The version whose rows a table holds: its newest, unless that was only compacted."""
-    return int(delta.history(1)[0].get(SAME_AS, delta.version()))
 
 
 @contextmanager
@@ -62,18 +62,6 @@ def _spilling_to(staging: Path) -> Iterator[None]:
             del os.environ["TMPDIR"]
         else:
             os.environ["TMPDIR"] = before
-
-
-class AlreadyMarked(Exception):
-    """A mark is there already: another writer has consumed the load."""
-
-
-def exists(path: Path) -> bool:
-    """Whether a Delta table is there."""
-    try:
-        return DeltaTable.is_deltatable(str(path))
-    except TableNotFoundError:
-        return False
 
 
 def properties(delta: DeltaTable | None, names: Sequence[str]) -> WriterProperties:

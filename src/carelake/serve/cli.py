@@ -37,7 +37,7 @@ from . import (
     cli_vault,
     cli_zip3,
 )
-from .options import DAY, AsOf, Json, State, now
+from .options import DAY, AsOf, Json, On, State, now
 
 app = typer.Typer(
     help="CareLake: hospitals' databases and insurers' files to figures that can be trusted.\n\n"
@@ -134,6 +134,7 @@ def run(
     as_of: AsOf = None,
     reconcile: Annotated[bool, typer.Option(help="Read everything, and find late commits and deletes.")] = False,
     strict: Annotated[bool, typer.Option(help="Let warnings fail the run too.")] = False,
+    engine: On = None,
     as_json: Json = False,
 ) -> None:
     """Bring the lake up to what the sources hold now, and release it. Exits with 0 only if all of it was done."""
@@ -142,7 +143,9 @@ def run(
 
     project.note_replaced(State.project)
     with show.progress(quiet=as_json) as watch:
-        did = pipeline.run(State.project, os.environ, now(), as_of=as_of, reconcile=reconcile, watch=watch)
+        did = pipeline.run(
+            State.project, os.environ, now(), as_of=as_of, reconcile=reconcile, engine=engine or "", watch=watch
+        )
     if as_json:
         typer.echo(json.dumps(asdict(did) | {"exit_code": did.exit_code(strict=strict)}, default=str))
     else:

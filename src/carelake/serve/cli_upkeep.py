@@ -17,6 +17,8 @@ from ..errors import LakeDamaged
 from .options import Json, State, now
 
 app = typer.Typer()
+tables = typer.Typer(help="The stored tables.", no_args_is_help=True)
+app.add_typer(tables, name="tables")
 DryRun = Annotated[bool, typer.Option(help="Only say what would be done.")]
 
 
@@ -52,6 +54,31 @@ def optimize(
         typer.echo(json.dumps([asdict(one) for one in done]))
     else:
         show_upkeep.optimized(done, dry_run)
+
+
+@tables.command()
+def upgrade(
+    spark: Annotated[bool, typer.Option("--spark", help="To what only Spark can write: deletion vectors.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it, and do not ask.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Let every table have what only Spark can write. It goes one way: the embedded engine refuses the lake then."""
+    from ..upkeep import upgrade as upgrading
+    from . import show_upkeep
+
+    if not spark:
+        raise typer.BadParameter("say to what: --spark is all there is.")
+    would = upgrading.upgrade(State.project, os.environ, dry_run=True)
+    if would and not dry_run:
+        show_upkeep.upgraded(would, dry_run=True)
+        if not (yes or typer.confirm("This cannot be taken back. Upgrade them?")):
+            raise typer.Exit(1)
+        would = upgrading.upgrade(State.project, os.environ)
+    if as_json:
+        typer.echo(json.dumps(would))
+    else:
+        show_upkeep.upgraded(would, dry_run)
 
 
 @app.command()

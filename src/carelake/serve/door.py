@@ -24,8 +24,8 @@ from sqlglot import exp
 
 from .. import changes, declare, plan, purges, story, suppressions, timeline
 from ..engine.duck import SESSION
-from ..engine.duck_view import files_of, seen, view_of
-from ..engine.duck_write import exists
+from ..engine.duck_view import seen, view_of
+from ..engine.stored import exists, files_of
 from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed, QuestionRefused, choose
 from ..foreign import is_no_space
 from ..labels import Hiding, denied

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+
+class EngineName(StrEnum):
+    duck = "duck"
+    spark = "spark"
 
 
 class State:
@@ -33,3 +39,4 @@ def _day(told: str | date) -> date:
 
 DAY: dict[str, Any] = {"parser": _day, "metavar": "YYYY-MM-DD"}
 AsOf = Annotated[date | None, typer.Option(help="The day that figures are seen from. Default: lake.yml's.", **DAY)]
+On = Annotated[EngineName | None, typer.Option("--engine", help="What runs it. Default: lake.yml's.")]

@@ -57,6 +57,17 @@ def optimized(done: Sequence[Compacted], dry_run: bool) -> None:
     console().print(f"{len(done):,} tables {would} written anew." if done else "Every table lies in large files.")
 
 
+def upgraded(tables: Sequence[str], dry_run: bool) -> None:
+    """The tables that only Spark can write now, or could."""
+    for table in tables:
+        console().print(table)
+    would = "would be" if dry_run else "are"
+    told = (
+        f"{len(tables):,} tables {would} such that only Spark can write them: the embedded engine will refuse the lake."
+    )
+    console().print(told if tables else "Every table is such that only Spark can write it.")
+
+
 def vacuumed(done: Vacuumed, dry_run: bool) -> None:
     """What was taken away, and what can still be read."""
     for one in done.tables:

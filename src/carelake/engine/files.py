@@ -148,6 +148,11 @@ def _left_by(entry: Path) -> Iterator[tuple[str, int]]:
             yield unquote(removed["path"]), removed["deletionTimestamp"]
 
 
+def named_by(table: Path, version: int) -> set[str]:
+    """The files that the entry of one version adds or removes."""
+    return set(_named_in(_numbered(table, ENTRY)[version]))
+
+
 def _named_in(entry: Path) -> Iterator[str]:
     """The files that an entry adds or removes."""
     for line in entry.read_text(encoding="utf-8").splitlines():

@@ -1,0 +1,156 @@
+"""A Spark session as a lake needs it: Delta, UTC, nothing shown or logged, what spills encrypted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+from ..errors import LakeError
+
+DELTA = "io.delta:delta-spark_4.2_2.13:4.4.0"  # tools/jars.lock pins what it consists of
+SMALL = str(100 * 1024 * 1024)  # bytes: what compaction makes files of, and below which it takes them together
+LOGGING = "rootLogger.level = off\n"  # Spark's own words quote values of rows
+PYTHONS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger", "py4j")  # and so do those of its Python part
+LOCAL = "local[*]"
+FIXED: Mapping[str, str] = {  # of the process: no session can change it
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.io.encryption.enabled": "true",
+    "spark.io.encryption.keySizeBits": "256",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "OFF",
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",  # no .crc file beside each file
+    "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
+    "spark.driver.memory": "4g",
+}
+SESSION: Mapping[str, str] = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # the default, INT96, has no zone
+    "spark.sql.parquet.compression.codec": "zstd",
+    # Of a UNION whose sides are of one relation, Spark 4.2 looks for constraints by attributes that it does not have.
+    "spark.sql.constraintPropagation.enabled": "false",
+    "parquet.compression.codec.zstd.level": "1",
+    "spark.databricks.delta.snapshotPartitions": "1",  # of a log, which is small
+    "spark.databricks.delta.properties.defaults.minReaderVersion": "1",
+    "spark.databricks.delta.properties.defaults.minWriterVersion": "2",
+    "spark.databricks.delta.optimize.minFileSize": SMALL,
+    "spark.databricks.delta.optimize.maxFileSize": SMALL,
+    "spark.databricks.delta.optimize.zorder.checkStatsCollection.enabled": "false",
+    # CareLake's own vacuum keeps what a release names: see docs/decisions/retention.md.
+    "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
+}
+
+
+class SparkMissing(LakeError):
+    code = "LAKE-405"
+    exit_code = 40
+    why = "Spark is a program of its own, which needs Java; the embedded engine needs neither."
+
+
+def started(scratch: Path, settings: Mapping[str, str]) -> Any:
+    """A session of its own in the one Spark of this process, which is started if need be.
+
+    Raises `SparkMissing` where there is no pyspark or no Java.
+    """
+    _refuse_missing()
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    running = SparkContext._active_spark_context
+    first = SparkSession.builder.getOrCreate() if running else _start(scratch, settings)
+    session = first.newSession()
+    for name, value in SESSION.items():
+        session.conf.set(name, value)
+    return session
+
+
+def _refuse_missing() -> None:
+    if find_spec("pyspark") is None:
+        fix = 'Install it with `pip install "carelake[spark]"`, or write `engine: duck` into lake.yml.'
+        raise SparkMissing("pyspark is not installed.", fix)
+    home = os.environ.get("JAVA_HOME")
+    if not (Path(home, "bin", "java").is_file() if home else shutil.which("java")):
+        where = "JAVA_HOME, which is set, has no bin/java" if home else "PATH has no java, and JAVA_HOME is not set"
+        fix = (
+            "Install a JDK, 17 or 21 (Debian: `apt install openjdk-17-jre-headless`), or write `engine: duck` into"
+            " lake.yml."
+        )
+        raise SparkMissing(f"no Java was found: {where}.", fix)
+
+
+def _start(scratch: Path, settings: Mapping[str, str]) -> Any:
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # it would take whichever stands first in PATH
+    builder = SparkSession.builder
+    for name, value in {**_placed(scratch), **FIXED, **settings}.items():
+        builder = builder.config(name, value)
+    try:
+        with _unheard():
+            session = builder.getOrCreate()
+    except (PySparkException, RuntimeError, OSError):
+        fix = "Try `java -version`: Spark 4.2 needs 17 or 21. Without a network its jars must lie in pyspark/jars."
+        raise SparkMissing("Spark did not start.", fix) from None
+    session.sparkContext.setLogLevel("OFF")
+    for name in PYTHONS:
+        getLogger(name).disabled = True
+    return session
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """What Java writes to the terminal goes nowhere: it inherits what stands there when it is started."""
+    kept = [os.dup(1), os.dup(2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for terminal in (1, 2):
+            os.dup2(nowhere, terminal)
+        yield
+    finally:
+        for terminal, before in zip((1, 2), kept, strict=True):
+            os.dup2(before, terminal)
+            os.close(before)
+        os.close(nowhere)
+
+
+def _placed(scratch: Path) -> dict[str, str]:
+    """Where what Spark writes beside tables lies, and who may reach it: nobody but this machine, unless a master is
+    set.
+    """
+    logging = scratch / "log4j2.properties"
+    logging.write_text(LOGGING, encoding="utf-8")
+    java = f"-Djava.io.tmpdir={scratch} -Dlog4j2.configurationFile={logging.as_uri()}"
+    jars = {} if _has_delta() else {"spark.jars.packages": DELTA}
+    return {
+        "spark.master": LOCAL,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.driver.extraJavaOptions": java,
+        "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),  # of this machine; a cluster needs more
+        **jars,
+    }
+
+
+@cache
+def _has_delta() -> bool:
+    """Whether the jars lie where pyspark finds them by itself."""
+    spec = find_spec("pyspark")
+    home = os.environ.get("SPARK_HOME") or str(Path(str(spec and spec.origin)).parent)
+    return any(Path(home, "jars").glob("delta-spark_*.jar"))

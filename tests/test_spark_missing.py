@@ -1,0 +1,37 @@
+"""Where there is no Spark, what is missing is named, and what to do; what `make services` brings is what users get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from carelake.engine import spark_session
+from carelake.engine.spark_session import DELTA, SparkMissing, started
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_a_machine_without_java_is_told_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(spark_session, "find_spec", lambda name: name)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(SparkMissing, match=r"PATH has no java(.|\n)*openjdk-17"):
+        started(tmp_path / "scratch", {})
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(SparkMissing, match="JAVA_HOME, which is set"):
+        started(tmp_path / "scratch", {})
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_a_machine_without_pyspark_is_told_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(spark_session, "find_spec", lambda name: None)
+    with pytest.raises(SparkMissing, match=r"carelake\[spark\]"):
+        started(tmp_path / "scratch", {})
+
+
+def test_the_jars_of_the_tests_are_those_that_users_get():
+    lines = (ROOT / "tools/jars.lock").read_text().splitlines()
+    pinned = {coordinates: digest for digest, coordinates in (line.split() for line in lines)}
+    assert DELTA in pinned
+    assert all(len(digest) == 64 and coordinates.endswith(":4.4.0") for coordinates, digest in pinned.items())
