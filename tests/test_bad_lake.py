@@ -18,12 +18,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable, TableFeatures
 from small_lake import CLAIMS, KEY, NOW, Small, contents, copied, everything_said, failed, step
 
 from carelake import errors, foresee, migrate, project
 from carelake.engine.duck import Duck
+from carelake.engine.duck_write import TableUpgraded
 from carelake.errors import LakeBusy, LakeDamaged, SettingMissing, SettingUnfit, VaultKeyWrong
 from carelake.foreign import in_our_words
+from carelake.serve import door
+from carelake.serve.asker import Asker
 
 FIRST = "2024-11-01"
 
@@ -572,3 +576,17 @@ def test_a_clock_that_goes_backwards_leaves_one_current_version_and_no_overlap(s
     spans = small.ask(f"SELECT valid_from, valid_to {asked} AND is_change ORDER BY valid_from, valid_to NULLS LAST")
     assert all(end == begin for (_, end), (begin, _) in pairwise(spans))
     assert [end for _, end in spans if end is None] == [None]
+
+
+def test_a_table_that_another_program_has_upgraded_is_neither_written_nor_read(small: Small) -> None:
+    table = DeltaTable(str(small.project / "lake/silver/patient_versions"))
+    table.alter.add_feature(TableFeatures.DeletionVectors, allow_protocol_versions_increase=True)
+    asked, asker = "SELECT COUNT(*) FROM silver.patient", Asker.here(small.project, environment=small.environment)
+    assert small.one(asked) == 3  # what is released was written before
+    with (
+        pytest.raises(TableUpgraded, match="deletionVectors"),
+        door.ask(small.project, asked, as_it_stands=True, asker=asker),
+    ):
+        pass
+    with pytest.raises(TableUpgraded, match="--engine spark"):
+        small.run(1)

@@ -30,7 +30,7 @@ def refuse_upgraded(delta: DeltaTable, table: str) -> None:
         needs = ", ".join(sorted(protocol.writer_features or [])) or f"writer version {protocol.min_writer_version}"
         fix = (
             "Run it with `--engine spark`, or write `engine: spark` into lake.yml: `carelake tables upgrade --spark`"
-            " goes one way."
+            " goes one way. `carelake query` and `history` do not read it in this version."
         )
         raise TableUpgraded(f"{table} has what the embedded engine cannot write: {needs}.", fix)
 

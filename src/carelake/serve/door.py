@@ -25,6 +25,7 @@ from sqlglot import exp
 from .. import changes, declare, plan, purges, story, suppressions, timeline
 from ..engine.duck import SESSION
 from ..engine.duck_view import seen, view_of
+from ..engine.duck_write import refuse_upgraded
 from ..engine.stored import exists, files_of
 from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed, QuestionRefused, choose
 from ..foreign import is_no_space
@@ -283,7 +284,9 @@ class _Shown:
     def _delta(self, name: str, version: int | None) -> DeltaTable:
         layer, _, table = name.partition(".")
         with _undamaged(name):
-            return DeltaTable(str(self._root(layer) / layer / table), version=version)
+            delta = DeltaTable(str(self._root(layer) / layer / table), version=version)
+        refuse_upgraded(delta, name)  # rows that others have marked as deleted stand in its files
+        return delta
 
     def _bronze(self, name: str) -> str:
         feed = self.bronze[name.removesuffix("_rejected")]
