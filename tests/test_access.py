@@ -25,6 +25,7 @@ from carelake import access
 from carelake.access import Head
 from carelake.journal import Event, Journal, JournalUnwritable
 from carelake.lake import opened
+from carelake.serve import audit
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
@@ -222,7 +223,12 @@ def test_a_question_is_in_the_log_with_its_tables_columns_rows_and_patients(fres
     )  # fmt: skip
     assert (told["release_id"], len(told["parameters"]), told["through"]) == (1, 2, "command line")
     assert [one["record"] for one in said(fresh, "who-saw", str(ada))["events"]] == [told["record"]]
-    assert said(fresh, "who-saw", str(max_)) | {"patient": ""} == {"patient": "", "events": [], "unnamed": 0}
+    assert said(fresh, "who-saw", str(max_)) | {"patient": ""} == {
+        "patient": "",
+        "events": [],
+        "unnamed": 0,
+        "other_keys": 0,
+    }
     assert said(fresh, "disclosures") == []
 
 
@@ -411,3 +417,23 @@ def test_histories_and_lists_of_what_is_wrong_are_logged_with_whose_they_are(sma
     assert small.invoke("quality", "--rule", "patient.first_name_present").exit_code == 0
     actions = [one["action"] for one in said(small, "user", getpass.getuser())]
     assert {"history", "quarantine export", "quarantine list", "quality"} <= set(actions)
+
+
+def test_who_saw_says_if_the_log_names_patients_under_another_key(small: Small) -> None:
+    """A lake that was restored without its CARELAKE_LOG_KEY finds nobody, and must not say that nobody looked."""
+    key = small.one("SELECT patient_key FROM silver.patient WHERE address = 'IL'")
+    small.ask("SELECT patient_key, full_name FROM silver.patient")
+    found = audit.who_saw(small.project, small.environment, key)
+    assert (len(found["events"]), found["other_keys"]) == (2, 0)
+    small.changed["CARELAKE_LOG_KEY"] = "17" * 32
+    lost = audit.who_saw(small.project, small.environment, key)
+    assert (len(lost["events"]), lost["other_keys"]) == (0, 2)
+    assert b"under another key of the log" in small.command("audit", "who-saw", str(key)).stdout
+
+
+def test_what_failed_before_a_row_left_is_no_disclosure(small: Small) -> None:
+    words = ("extract", "--profile", "safe_harbor", "--recipient", "R", "--out")
+    assert small.command(*words, str(small.folder / "one")).returncode == 0
+    refused = small.command(*words, str(small.folder / "nowhere/two"))
+    assert (refused.returncode, b"no folder can be made" in refused.stderr + refused.stdout) == (60, True)
+    assert len(audit.disclosures(small.project, small.environment)) == 1

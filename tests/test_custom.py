@@ -58,6 +58,21 @@ def test_what_a_custom_extract_does_not_name_does_not_leave(small: Small) -> Non
     ]  # fmt: skip
 
 
+def test_a_table_of_which_nothing_is_named_does_not_leave(small: Small) -> None:
+    declares(small, "custom: {is: Visits, seen: {sex: keep, event_number: pseudonym, record_number: pseudonym}}\n")
+    told = extract(small, "out", profile="custom")
+    assert [one["table"] for one in told["tables"]] == ["patient", "encounter", "transaction", "claim"]
+    assert {one["table"]: [column["name"] for column in one["columns"]] for one in told["tables"]}["patient"] == [
+        "patient_key", "gender"
+    ]  # fmt: skip
+
+
+def test_rows_that_nobody_could_tell_by_person_do_not_leave(small: Small) -> None:
+    declares(small, "custom: {is: Sexes, seen: {sex: keep}}\n")
+    with pytest.raises(ExtractRefused, match="no key of patient"):
+        extract(small, "out", profile="custom")
+
+
 def test_dates_of_a_person_are_moved_by_one_number_of_days_and_of_another_by_another(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +199,11 @@ def test_with_a_census_only_areas_of_more_than_20000_people_are_told(small: Smal
 def test_a_dry_run_writes_nothing(small: Small) -> None:
     told = small.command("zip3", "build", "--population", str(census(small, ["62701,30000"])), "--dry-run")
     assert (told.returncode, (small.project / "reference").exists()) == (0, False)
+
+
+def test_the_second_line_of_names_in_a_file_of_the_census_bureau_is_passed_over(small: Small) -> None:
+    path = census(small, ["Geography,!!Total", "860Z200US62701,30000"], "GEO_ID,P1_001N")
+    assert zip3.build(path) == {"627": 30000}
 
 
 @pytest.mark.parametrize(

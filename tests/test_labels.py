@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +92,25 @@ def test_a_story_of_a_hidden_row_is_not_told(lake: Small) -> None:
     assert lake.one(f"SELECT COUNT(*) FROM audit.changes WHERE table_name = 'transaction' AND key = {key}") == 0
 
 
+def test_a_mart_that_names_a_hidden_claim_in_another_column_does_not_show_it(lake: Small) -> None:
+    claim = lake.one("SELECT claim_key FROM silver.claim WHERE claim_id = 'C3'")
+    flow = f"SELECT COUNT(*) FROM gold.claim_cash_flow WHERE original_claim_key = {claim}"
+    assert lake.one(flow) > 0
+    path = lake.project / "lake.yml"
+    path.write_text(path.read_text() + OF_V2)
+    assert lake.one(flow) == 0
+    assert lake.one("SELECT COUNT(*) FROM gold.claim_cash_flow") > 0
+
+
+def test_which_rows_break_a_rule_is_told_of_those_that_are_seen(lake: Small) -> None:
+    key = lake.one("SELECT transaction_key FROM silver.transaction WHERE icd_code = 'F10.20'")
+    asked = ("quality", "--rule", "transaction.icd_code_known", "--json")
+    assert key in json.loads(lake.command(*asked).stdout)["keys"]  # the small table of codes knows I10 and E11.9
+    path = lake.project / "lake.yml"
+    path.write_text(path.read_text() + OF_V2)
+    assert key not in json.loads(lake.command(*asked).stdout)["keys"]
+
+
 def test_nothing_of_it_leaves_in_an_extract_and_the_evidence_says_so(lake: Small) -> None:
     told = extract(lake, "out", "--agreement", "DUA-17", profile="limited_data_set")
     left = {one["table"]: one["rows"] for one in told["tables"]}
@@ -126,7 +146,7 @@ def test_a_code_has_the_label_that_it_begins_with(small: Small, code: str, label
     assert {name for begin, name in known if bare.startswith(begin)} == ({label} if label else set())
     policy = declare.read(small.project).policy
     conditions = {
-        name: labels._own(declare.read(small.project).tables["transaction"], [one])
+        name: " OR ".join(labels._conditions(declare.read(small.project).tables["transaction"], one))
         for name, one in policy.labels.items()
     }
     row = f"(SELECT '{code}' AS icd_code, '' AS procedure_code) AS row_of"
@@ -138,7 +158,7 @@ def test_a_code_has_the_label_that_it_begins_with(small: Small, code: str, label
 def test_what_is_named_by_people_stands_in_sql_as_a_text() -> None:
     label = Label("x", "", (), {}, ("it's",), {"o'b": ("x'); DROP",)})
     claim = declare.read(declare.shipped() / "templates/rcm").tables["claim"]
-    told = labels._own(claim, [label])
+    told = " OR ".join(labels._conditions(claim, label))
     assert told == "source_system IN ('it''s') OR (source_system = 'o''b' AND provider_id IN ('x''); DROP'))"
 
 

@@ -139,12 +139,19 @@ def test_keys_that_the_environment_gives_are_asked_for_and_put_in_place_by_a_per
         rotate(lake.project, lake.environment, NOW)
     lake.changed["CARELAKE_VAULT_KEY_NEXT"] = NEXT
     done = rotate(lake.project, lake.environment, NOW)
-    assert "CARELAKE_VAULT_KEY_NEXT" in done.to_do[0]
+    assert done.to_do[0].startswith("Set CARELAKE_VAULT_KEY to the value of CARELAKE_VAULT_KEY_NEXT, then unset")
     assert failed(lake.run(1)) == {}  # with both
     assert rotate(lake.project, lake.environment, NOW).originals == 0
     lake.changed.update(CARELAKE_VAULT_KEY=NEXT, CARELAKE_VAULT_KEY_NEXT="")
     assert names(lake) == before
     assert failed(lake.run(2)) == {}
+
+
+def test_for_a_vault_that_does_not_open_no_key_is_made(lake: Small) -> None:
+    (lake.project / "secrets/CARELAKE_VAULT_KEY").write_text(NEXT)
+    with pytest.raises(VaultKeyWrong):
+        rotate(lake.project, lake.environment, NOW)
+    assert not (lake.project / "secrets/CARELAKE_VAULT_KEY_NEXT").exists()
 
 
 def test_the_names_that_patients_have_in_the_log_stay(lake: Small) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import quality, release, score, standing, unjudged
 from .errors import QuestionRefused, choose
+from .labels import Hiding, denied
 from .lake import Lake, opened
 from .model import Count, Rule, Table
 
@@ -41,14 +42,15 @@ def assess(project: Path) -> Assessment:
         )
 
 
-def breaking(project: Path, name: str) -> tuple[Rule, list[int]]:
-    """The rule `<table>.<rule>`, and the surrogate keys of the rows that break it now, `SHOWN` at most.
+def breaking(project: Path, name: str, audience: str) -> tuple[Rule, list[int]]:
+    """The rule `<table>.<rule>`, and the surrogate keys of the rows that break it now, `SHOWN` at most, of those that
+    an audience may see.
 
     Raises `QuestionRefused` if there is no such rule.
     """
     with opened(project, {}, writing=False) as lake:
         table, rule = _named(lake, name)
-        keys = _keys(lake, table, rule)
+        keys = _keys(lake, table, rule, audience)
         return rule, keys
 
 
@@ -63,11 +65,13 @@ def _named(lake: Lake, name: str) -> tuple[Table, Rule]:
     return known[name]
 
 
-def _keys(lake: Lake, table: Table, rule: Rule) -> list[int]:
+def _keys(lake: Lake, table: Table, rule: Rule, audience: str) -> list[int]:
     is_set = rule.name in {one.name for one in quality.set_rules_of(table)}
     select = quality.breaking(table, rule) if is_set else quality.flagged(table, rule)
     as_of = lake.engine.ask("SELECT MAX(as_of) AS as_of FROM audit.run_steps").to_pylist()[0]["as_of"]
-    rows: list[dict[str, Any]] = lake.engine.ask(f"{select} LIMIT {SHOWN}", as_of).to_pylist()
+    hiding = Hiding(lake.declared, denied(lake.declared, audience), frozenset(), lambda of: f"silver.{of.name}_history")
+    seen = f"SELECT * FROM {hiding.without_keys(f'({select})', [table.own_key])} AS seen LIMIT {SHOWN}"
+    rows: list[dict[str, Any]] = lake.engine.ask(seen, as_of).to_pylist()
     return [row[table.own_key] for row in rows]
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import amend, plan, quality, timeline
+from . import amend, plan, quality, suppressions, timeline
 from .errors import RepairRefused, choose
 from .lake import Lake
 from .model import Table
@@ -92,6 +92,7 @@ def _held(lake: Lake, table: Table) -> str:
     policy, held, stored = lake.declared.policy, f"quarantine.{table.name}", f"silver.{table.name}_versions"
     columns, versions = plan.quarantine_columns(table, policy), plan.stored_columns(table, policy)
     waiting = plan.widened(held, lake.engine.columns(held), columns)
+    waiting = suppressions.without(suppressions.hidden(lake.engine), lake.declared.person_key, waiting, columns)
     standing = timeline.standing(table, policy, plan.widened(stored, lake.engine.columns(stored), versions))
     later = f"SELECT {table.own_key}, MAX({plan.LOAD}) AS later FROM ({standing}) AS version WHERE is_current"
     mended = f"later.later >= held.{plan.LOAD}"

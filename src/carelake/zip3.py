@@ -16,7 +16,7 @@ from .errors import LakeError, Mistake
 
 NAME, COLUMNS = "zip3", ["zip3", "population"]
 FEW = 20_000  # people: areas of so many, or fewer, are not told
-ZIP_NAMES = ("zip", "zcta", "zip5", "zcta5", "zcta20", "zcta5ce20", "geoid", "zip_code", "name")
+ZIP_NAMES = ("zip", "zcta", "zip5", "zcta5", "zcta20", "zcta5ce20", "geoid", "geo_id", "zip_code", "name")
 PEOPLE_NAMES = ("population", "total", "pop", "total_population", "p1_001n")
 
 
@@ -77,6 +77,8 @@ def _summed(rows: csv.DictReader[str], zips: str, people: str) -> dict[str, int]
     for row in rows:
         code = re.fullmatch(r"(?:ZCTA5 |8[0-9]{2}Z200US)?([0-9]{5})", (row[zips] or "").strip())
         count = (row[people] or "").strip().replace(",", "")
+        if rows.line_num == 2 and not code and not count.isdecimal():
+            continue  # the Census Bureau writes a second line of names
         if not code or not count.isdecimal() or code[1] in seen:
             what = "is there twice" if code and code[1] in seen else "is no ZIP code with a number of people"
             raise PopulationUnfit(f"line {rows.line_num} {what}.", "Mend the file; nothing was written.")

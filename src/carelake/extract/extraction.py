@@ -99,6 +99,8 @@ def refused(lake: Lake, order: Order) -> None:
     inside = [name for name, folder in _roots(lake).items() if order.out.resolve().is_relative_to(folder)]
     if inside:
         raise ExtractRefused(f"--out lies in the lake's own folder '{inside[0]}'.", "Name one outside of the lake.")
+    if not os.access(order.out.parent, os.W_OK) or not order.out.parent.is_dir():
+        raise ExtractRefused("no folder can be made where --out is.", "Name one in a folder that you may write to.")
     if order.out.exists():
         raise ExtractRefused("the folder of --out is there already.", "Name a new one: an extract is never added to.")
     last = release.latest(lake.engine)
@@ -116,6 +118,12 @@ def _refuse_custom(lake: Lake, order: Order) -> None:
     if custom is None:
         fix = "Let privacy.yml say `custom: {is: ..., seen: {kind: treatment, ...}}`, and the privacy officer sign it."
         raise ExtractRefused("the project declares no custom extract.", fix)
+    persons = lake.declared.extracts.persons
+    shown = {column.name for one in selection.selected(lake.declared, order.profile) if one.table == persons
+             for column in one.shown}  # fmt: skip
+    if lake.declared.tables[persons].own_key not in shown:
+        fix = "Let `seen` name `record_number: pseudonym`: by it the rows of one person are told from another's."
+        raise ExtractRefused(f"the custom extract shows no key of {persons}.", fix)
     ends = custom.determination.until if custom.determination else ""
     if ends and ends < order.now.date().isoformat():
         fix = "Have it determined anew, and say so in privacy.yml; or take the determination out: it is PHI then."

@@ -37,7 +37,8 @@ class Selected:
 def selected(declared: Declarations, profile: str) -> list[Selected]:
     """Every table of an extract for a profile. Its pseudonyms are joined from the relation `pseudonym_of`."""
     named = declared.extracts.tables.items()
-    return [_selected(declared, declared.tables[name], columns, profile) for name, columns in named]
+    every = (_selected(declared, declared.tables[name], columns, profile) for name, columns in named)
+    return [one for one in every if one.shown]
 
 
 def _selected(declared: Declarations, table: Table, columns: Sequence[str], profile: str) -> Selected:
@@ -49,10 +50,15 @@ def _selected(declared: Declarations, table: Table, columns: Sequence[str], prof
     told = [f"{_told(one, _value(table, one.column, exact), declared)} AS {one.name}" for one in seen]
     joins += [_pseudonyms(table, one.column) for one in seen if one.treatment == PSEUDONYM]
     joins += [_shifts(declared.person_key)] if any(one.treatment == SHIFT for one in seen) else []
-    hiding = labels.Hiding(declared, labels.denied(declared, profile), lambda of: f"silver.{of.name}_history")
+    hiding = labels.Hiding(declared, labels.denied(declared, profile), frozenset(), _history)
     rows = hiding.without(table, f"silver.{table.name}")
     select = plan.select(told, f"{rows} AS told", *joins)
     return Selected(table.name, select, tuple(seen), {one.column: one.kind for one in every if one not in seen})
+
+
+def _history(table: Table) -> str:
+    """Every version of a table; whoever is suppressed is in none."""
+    return f"silver.{table.name}_history"
 
 
 def _cells(declared: Declarations, profile: str) -> Mapping[str, Cell]:

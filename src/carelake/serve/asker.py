@@ -47,6 +47,11 @@ class Asker:
         """The same, who gives to a recipient outside what is shown."""
         return replace(self, recipient=recipient)
 
+    @property
+    def key_id(self) -> str:
+        """Tells the log's key from another, and tells nothing of it."""
+        return hmac.digest(self.key, b"name of the key", "sha256").hex()[:8]
+
     def digest(self, told: str) -> str:
         """What stands for a parameter in the log: who knows it can find it again."""
         return hmac.digest(self.key, b"parameter\n" + told.encode(), "sha256").hex()[:32]
@@ -112,4 +117,6 @@ class Log:
     def _append(self, action: str, told: Mapping[str, Any]) -> int:
         asker = self.asker
         who = {name: getattr(asker, name) for name in ("who", "purpose", "through", "audience", "recipient")}
-        return self.journal.append({**who, **told, "action": action, "logged_at": datetime.now(UTC).isoformat()})
+        return self.journal.append(
+            {**who, **told, "log_key": asker.key_id, "action": action, "logged_at": datetime.now(UTC).isoformat()}
+        )

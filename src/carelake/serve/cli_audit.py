@@ -53,6 +53,7 @@ def who_saw(patient: Annotated[int, typer.Argument(help="The patient's patient_k
     else:
         show_audit.events(told["events"])
         show_audit.unnamed(told["unnamed"])
+        show_audit.other_keys(told["other_keys"])
 
 
 @app.command()

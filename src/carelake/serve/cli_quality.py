@@ -26,9 +26,10 @@ def quality(
     """Say how good the data is: scores by table and source, rules that are broken, and which marts may be used."""
     from .. import assessment
     from . import show_quality
+    from .asker import Asker
 
     if rule:
-        told, keys = assessment.breaking(State.project, rule)
+        told, keys = assessment.breaking(State.project, rule, Asker.audience)
         _log(rule, keys)
         if as_json:
             typer.echo(json.dumps({"rule": rule, "must": told.must, "because": told.because, "keys": keys}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,8 +185,7 @@ class _Shown:
         self.loads = latest["loads"] if latest else 0
         self.release = latest.get("id") if latest else None
         self.held_loads: Mapping[str, int] = json.loads(latest.get("held_loads") or "{}") if latest else {}
-        self.suppressed = self._suppressed()
-        self.hiding = Hiding(self.declared, denied(self.declared, self.audience), self._versions)
+        self.hiding = Hiding(self.declared, denied(self.declared, self.audience), self._suppressed(), self._versions)
         feeds = (*self.declared.feeds, *self._repairs())
         self.bronze = {feed.relation: feed for feed in feeds}
 
@@ -219,22 +218,17 @@ class _Shown:
     def _relations(self, table: Table) -> tuple[str, str]:
         """What stores a table's versions and its quarantine, as released, without who is suppressed by now."""
         held = plan.quarantine_columns(table, self.declared.policy)
-        waiting = self._unsuppressed(self._widened(f"quarantine.{table.name}", held), held)
-        versions = self._unsuppressed(self._versions(table), plan.stored_columns(table, self.declared.policy))
-        return self.hiding.without(table, versions), self.hiding.without(table, waiting)
+        waiting = self._widened(f"quarantine.{table.name}", held)
+        return self.hiding.without(table, self._versions(table)), self.hiding.without(table, waiting)
 
     def _seen(self, name: str, layer: str) -> str:
         """A stored table, as released, without rows of persons and events that are not to be seen."""
-        columns = seen(self._delta(name, self.released[name]))
-        rows = self._unsuppressed(f"({self._stored(name, self.released[name])})", columns)
+        columns, rows = seen(self._delta(name, self.released[name])), f"({self._stored(name, self.released[name])})"
         table = self.declared.tables.get(name.partition(".")[2]) if layer == "quarantine" else None
         return self.hiding.without(table, rows) if table else self.hiding.without_keys(rows, columns)
 
     def _versions(self, table: Table) -> str:
         return self._widened(f"silver.{table.name}_versions", plan.stored_columns(table, self.declared.policy))
-
-    def _unsuppressed(self, relation: str, columns: Collection[str]) -> str:
-        return suppressions.without(self.suppressed, self.declared.person_key, relation, columns)
 
     def _changes(self) -> str:
         """The changes of every table that keeps its history and is released."""

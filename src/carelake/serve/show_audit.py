@@ -45,3 +45,11 @@ def unnamed(many: int) -> None:
     if many:
         said = "did not say whose: figures, or rows without the patient's key. `carelake audit user` lists them."
         console().print(f"{many:,} more questions showed rows of tables about patients and {said}", soft_wrap=True)
+
+
+def other_keys(many: int) -> None:
+    if many:
+        said = (
+            f"{many:,} questions named patients under another key of the log, and none of them is found with this one."
+        )
+        console().print(f"[red]{said}[/] Set CARELAKE_LOG_KEY to that key, and ask again.", soft_wrap=True)

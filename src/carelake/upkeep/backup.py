@@ -13,7 +13,7 @@ from ..errors import BackupUnfit, EngineFailed, LakeDamaged
 from ..lake import ZONES, Lake, root, still
 from ..ledger import TABLE as LEDGER
 from ..ledger import Landed
-from ..secret import PLACE, VAULT_KEY
+from ..secret import LOG_KEY, PLACE, VAULT_KEY
 from . import needs, sealing
 from .backup_store import Kept, Manifest, Store
 
@@ -83,7 +83,8 @@ def _refuse_inside(lake: Lake, folder: Path) -> None:
 def _wanted(lake: Lake) -> set[str]:
     """Names of the secrets that the declarations speak of."""
     spoken = " ".join(feed.connection for feed in lake.declared.feeds if not feed.optional)
-    return {VAULT_KEY, *PLACE.findall(spoken)}
+    keys = {VAULT_KEY, *([LOG_KEY] if lake.secrets.get(LOG_KEY) else [])}
+    return {*keys, *PLACE.findall(spoken)}
 
 
 def _copied(

@@ -55,6 +55,7 @@ def rotate(
         if dry_run:
             every = _counted(lake.engine, "SELECT COUNT(*) AS n FROM vault.token")
             return Rotated(every, before, "a new one")
+        keys.ring(lake.engine, lake.secrets.masters).seal()  # before a key is made for a vault that does not open
         lake.secrets.keep_log_key()
         after = _next(lake)
         keys.create(lake.engine, lake.secrets.masters)
@@ -111,11 +112,11 @@ def _end(lake: Lake, after: bytes) -> None:
 
 
 def _to_do(given: bool) -> tuple[str, ...]:
-    place = f"Make the value of {NEXT_KEY} that of {VAULT_KEY}, and take {NEXT_KEY} away: until then either is needed."
+    place = f"Set {VAULT_KEY} to the value of {NEXT_KEY}, then unset {NEXT_KEY}: until then both are needed."
     rest = (
-        "Make a backup of the keys: `carelake keys backup --out FILE`.",
+        "Make a backup of the keys: `carelake keys backup FILE`.",
         "Backups made before open with the former key only: keep it sealed for as long as you keep them.",
-        "What was sealed with the former key lies in older files of vault.token until `carelake vacuum` takes them.",
+        "Older files of vault.token are sealed with the former key: `carelake vacuum` takes what no release needs.",
     )
     return (place, *rest) if given else rest
 

@@ -53,8 +53,8 @@ def opened(secrets: Secrets, content: bytes) -> dict[str, str]:
     try:
         told: dict[str, str] = json.loads(_cipher(_passphrase(secrets), salt).decrypt(nonce, rest, None))
     except (InvalidTag, ValueError):
-        fix = f"Set {PASSPHRASE} to the one that the backup was made with, or restore without --secrets."
-        raise BackupUnfit("the passphrase does not open the secrets of the backup.", fix) from None
+        fix = f"Set {PASSPHRASE} to the one that they were sealed with; if it is that one, the file is cut or another."
+        raise BackupUnfit("the passphrase does not open what is sealed there.", fix) from None
     return told
 
 

@@ -15,8 +15,10 @@ from ..errors import LakeError
 from ..lake import Lake, opened, still
 from ..suppressions import COLUMNS, LIFT, SUPPRESS, TABLE
 
+LONGEST = 18  # digits of a key: what has more is none
 NOT_REACHED = (
     "bronze and the vault, which hold what sources sent: see `carelake purge`",
+    "who mends rows by their id: `carelake quarantine repair` and `accept`",
     "backups: one that is brought back has the list of its own day",
     "extracts, reports and messages that were made before",
     "figures of earlier releases, if one is rolled back to: rows of the person are hidden there too, sums are not",
@@ -128,8 +130,8 @@ def _key(lake: Lake, person: str) -> int:
     table = lake.declared.tables[lake.declared.extracts.persons]
     if lake.engine.version("vault.key_map") is None:
         raise SuppressionUnfit("nobody is in the lake yet.", "Run `carelake run` first.")
-    if person.isdecimal() and person.isascii():
-        asked = pa.table({"key": pa.array([int(person[:18])], pa.int64())})
+    if person.isdecimal() and person.isascii() and len(person) <= LONGEST:
+        asked = pa.table({"key": pa.array([int(person)], pa.int64())})
         select = f"SELECT key FROM vault.key_map WHERE entity = '{table.name}' AND key IN (SELECT key FROM asked)"
     else:
         asked = pa.table({"token": pa.array([person], pa.string())})
