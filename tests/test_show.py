@@ -40,6 +40,7 @@ def test_a_value_cannot_steer_the_terminal(small_origin, capsys):
 def test_every_setting_stands_in_the_lake_with_its_value_or_its_default(small):
     asked = "SELECT name, value FROM reference.setting ORDER BY name"
     others = [("days_in_ar_window", "90"), ("large_claim_from", "50000"), ("quarantine_days", "14")]
+    others += [("reproductive_health_label", "labelled")]
     assert small.ask(asked) == [("ar_aging_from", "service_date"), *others]
     small.say("lake.yml", "  days_in_ar_window: 90 ", "  # ")
     small.say("lake.yml", "ar_aging_from: service_date", "ar_aging_from: visit_date")
