@@ -32,12 +32,17 @@ def can_run_spark() -> bool:
     return bool(spec and spec.origin and Path(spec.origin).with_name("jars").is_dir() and shutil.which("java"))
 
 
-@pytest.fixture(scope="session")
-def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The one Spark of all tests. With `CI=true` a machine without one fails."""
+def need_spark() -> None:
+    """Skip a test on a machine without Spark, and fail it there with `CI=true`."""
     if not can_run_spark():
         missing = "no pyspark with a JVM on this machine"
         pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The one Spark of all tests."""
+    need_spark()
     from carelake.engine.spark_session import started
 
     with pytest.MonkeyPatch.context() as patch:

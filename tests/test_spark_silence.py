@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lake_engines import can_run_spark
+from lake_engines import need_spark
 from small_lake import KEY, NOW, Small, made
 
 from carelake import keys
@@ -59,8 +59,7 @@ def secrets(lake: Small) -> set[str]:
 
 @pytest.mark.prove
 def test_no_key_and_nobody_is_in_the_event_log_in_a_plan_or_in_a_commit(tmp_path):
-    if not can_run_spark():
-        pytest.skip("no pyspark with a JVM on this machine")
+    need_spark()
     lake, events = made(tmp_path / "lake"), tmp_path / "events"
     events.mkdir()
     page = lake.project / "lake.yml"
