@@ -40,7 +40,7 @@ def counts(lake: Small, table: str) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def keys(lake: Small, name: str) -> list[int]:
-    return assessment.breaking(lake.project, name)[1]
+    return assessment.breaking(lake.project, name, "operations")[1]
 
 
 def test_what_a_row_refers_to_is_counted_where_it_is_not_there(small: Small) -> None:
