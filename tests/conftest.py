@@ -11,6 +11,8 @@ from sql_engines import duck_sql, spark_sql, sql_engine
 from worn_lake import on_day_three, worn, worn_origin
 from xdist.scheduler import LoadFileScheduling
 
+from carelake.engine.duck import SESSION
+
 __all__ = [
     "duck_sql",
     "engine",
@@ -43,6 +45,12 @@ class ByFile(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         needs_spark = any(sign in nodeid for sign in SPARK)
         return "spark" if needs_spark else super()._split_scope(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers share the cores. In `make prove` DuckDB has all of them in each, as it has for those who use it."""
+    if config.option.markexpr == "not prove":
+        SESSION["threads"] = "1"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:

@@ -11,7 +11,7 @@ import pytest
 from small_lake import Small
 
 from carelake.errors import LakeError, QuestionFailed, QuestionRefused
-from carelake.serve import door
+from carelake.serve import answering_duck, door
 
 REFUSED = [
     "INSERT INTO silver.patient VALUES (1)",
@@ -193,7 +193,7 @@ SOME = [hashlib.sha256(str(n).encode()).digest() for n in range(0, 2_000_000, 40
 def test_a_question_larger_than_its_memory_spills_unreadably_and_leaves_nothing_behind(
     small_origin: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "MEMORY", "80MB")
+    monkeypatch.setattr(answering_duck, "MEMORY", "80MB")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with door.ask(small_origin.project, MANY) as batches:
         first = batches.read_next_batch()
@@ -207,7 +207,7 @@ def test_a_question_larger_than_its_memory_spills_unreadably_and_leaves_nothing_
 def test_a_question_that_nobody_reads_to_its_end_leaves_nothing_behind(
     small_origin: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "MEMORY", "80MB")
+    monkeypatch.setattr(answering_duck, "MEMORY", "80MB")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with door.ask(small_origin.project, MANY) as batches:
         batches.read_next_batch()

@@ -22,6 +22,7 @@ def ask(folder: Path, question: str) -> list[dict[str, Any]]:
         return [row for batch in batches for row in batch.to_pylist()]
 
 
+@pytest.mark.prove
 def test_the_demo_runs_and_shows_what_was_loaded_refused_and_treated(tmp_path):
     command = [sys.executable, "-m", "carelake", "demo", str(tmp_path / "demo"), "--patients", "200"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

@@ -233,6 +233,7 @@ def test_the_cash_flow_of_a_claim_sums_to_what_was_paid_on_it_in_the_end(duck_sq
     assert {key: amount for key, amount in flows.items() if amount} == {k: v for k, v in paid.items() if v}
 
 
+@pytest.mark.prove
 @settings(max_examples=1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @ANY_SEED
 def test_engines_agree_on_every_mart(duck_sql, spark_sql, seed):

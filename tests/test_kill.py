@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +41,11 @@ class Never:
     before: dict[int, Hospital]  # day -> the hospital as it is before that day's run
     after: dict[int, Held]
     moments: dict[int, int]  # how many there are to die at
-    stretches: dict[int, list[Stretch]]
+    folder: Path
+
+    def stretches(self) -> dict[int, list[Stretch]]:
+        """The parts of each day's run."""
+        return {day: stretches(self.before[day].copied(self.folder / f"day {day}"), DAYS[day]) for day in DAYS}
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +53,11 @@ def never(tmp_path_factory: pytest.TempPathFactory) -> Never:
     folder = tmp_path_factory.mktemp("never")
     (folder / "hospital").mkdir()
     hospital = opened_on_day_one(folder / "hospital")
-    told = Never({}, {}, {}, {})
+    told = Never({}, {}, {}, folder)
     for day in DAYS:
         if day > 1:
             next_day(hospital)
         told.before[day] = hospital.copied(folder / f"before day {day}")
-        told.stretches[day] = stretches(hospital.copied(folder / f"day {day}"), DAYS[day])
         said = run(hospital, DAYS[day], DIES.format(moment=0))
         told.moments[day] = int(said.split("moments")[-1])
         told.after[day] = held(hospital)
@@ -99,11 +103,11 @@ STEPS = ("extract", "land", "refine", "build", "release")
 
 def instants(never: Never) -> Iterator[tuple[int, Stretch, float]]:
     """Fifty: a day and how far into which stretch of its run, ten in each step; a longer stretch has more of them."""
-    chance = random.Random(20260601)
+    chance, parts = random.Random(20260601), never.stretches()
     for _ in range(10):
         for step in STEPS:
             day = chance.choice(list(DAYS))
-            there = [one for one in never.stretches[day] if one.step == step]
+            there = [one for one in parts[day] if one.step == step]
             (stretch,) = chance.choices(there, [one.seconds for one in there])
             yield day, stretch, chance.random() * stretch.seconds
 

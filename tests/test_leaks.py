@@ -159,22 +159,26 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Small, bytes]:
     return lake, f"{words}{runs}{everything_said(lake)}".encode()
 
 
+@pytest.mark.prove
 def test_no_planted_value_is_in_the_lake_and_what_is_kept_by_intent_is(told: tuple[Small, bytes]) -> None:
     lake, _ = told
     assert found(lake.project / "lake", PLANTED) == set()
     assert {"kept in silver", "kept in gold"} <= found(lake.project / "lake", {"kept": KEPT})
 
 
+@pytest.mark.prove
 def test_the_restricted_zone_has_birth_dates_and_zip_codes_and_nothing_else(told: tuple[Small, bytes]) -> None:
     lake, _ = told
     assert found(lake.project / "restricted", PLANTED) == {"birth date in restricted", "zip in restricted"}
 
 
+@pytest.mark.prove
 def test_of_the_originals_only_bronze_has_them_in_the_clear(told: tuple[Small, bytes]) -> None:
     lake, _ = told
     assert found(lake.project / "originals", PLANTED) == {f"{what} in bronze" for what in PLANTED}
 
 
+@pytest.mark.prove
 def test_no_other_file_of_the_project_and_no_name_of_a_file_has_them(told: tuple[Small, bytes]) -> None:
     lake, _ = told
     others = [path for path in lake.project.rglob("*") if path.relative_to(lake.project).parts[0] != "originals"]
@@ -183,6 +187,7 @@ def test_no_other_file_of_the_project_and_no_name_of_a_file_has_them(told: tuple
     assert [what for what, pattern in PLANTED.items() if re.search(pattern, names + own)] == []
 
 
+@pytest.mark.prove
 def test_nothing_that_was_said_has_them(told: tuple[Small, bytes]) -> None:
     _, words = told
     assert len(words) > 50_000

@@ -39,6 +39,22 @@ def made(tmp_path: Path, hospitals: Path) -> tuple[Path, dict[str, str]]:
     return tmp_path / "project", synth.connections(tmp_path / "made")
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, hospitals: Path) -> tuple[Path, pipeline.Run]:
+    """The same after its first run: where it lies, and that run. Nobody may change it."""
+    folder = tmp_path_factory.mktemp("first")
+    shutil.copytree(hospitals, folder / "made")
+    project.make(folder / "project", "rcm")
+    return folder, pipeline.run(folder / "project", synth.connections(folder / "made"), NOW, as_of=date(2026, 6, 30))
+
+
+@pytest.fixture
+def loaded(tmp_path: Path, first: tuple[Path, pipeline.Run]) -> tuple[Path, dict[str, str]]:
+    """A copy of it."""
+    shutil.copytree(first[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path / "project", synth.connections(tmp_path / "made")
+
+
 def outcomes(did: pipeline.Run) -> dict[str, str]:
     return {f"{step.step} {step.name}": step.outcome for step in did.steps}
 
@@ -48,25 +64,23 @@ def ask(folder: Path, question: str) -> list[dict[str, Any]]:
         return [row for batch in batches for row in batch.to_pylist()]
 
 
-def test_a_run_that_did_all_exits_with_0_and_makes_a_release(made):
-    did = pipeline.run(*made, NOW, as_of=date(2026, 6, 30))
+def test_a_run_that_did_all_exits_with_0_and_makes_a_release(first, loaded):
+    did = first[1]
     assert did.exit_code(strict=True) == 0
     assert did.released == 1
-    kept = ask(made[0], "SELECT step, name, outcome, rows FROM audit.run_steps")
+    kept = ask(loaded[0], "SELECT step, name, outcome, rows FROM audit.run_steps")
     assert {f"{row['step']} {row['name']}": row["outcome"] for row in kept} == outcomes(did)
 
 
-def test_a_run_without_changes_lands_nothing_and_releases_nothing(made):
-    pipeline.run(*made, NOW, as_of=date(2026, 6, 30))
-    again = pipeline.run(*made, NOW + timedelta(hours=1), as_of=date(2026, 6, 30))
+def test_a_run_without_changes_lands_nothing_and_releases_nothing(loaded):
+    again = pipeline.run(*loaded, NOW + timedelta(hours=1), as_of=date(2026, 6, 30))
     assert set(outcomes(again).values()) == {"unchanged", "inactive"}
     assert (again.released, again.exit_code(strict=True)) == (None, 0)
-    assert ask(made[0], "SELECT COUNT(*) AS n FROM audit.releases") == [{"n": 1}]
+    assert ask(loaded[0], "SELECT COUNT(*) AS n FROM audit.releases") == [{"n": 1}]
 
 
-def test_another_day_is_another_release_of_the_same_rows(made):
-    pipeline.run(*made, NOW, as_of=date(2026, 6, 30))
-    later = pipeline.run(*made, NOW + timedelta(hours=1), as_of=date(2026, 7, 1))
+def test_another_day_is_another_release_of_the_same_rows(loaded):
+    later = pipeline.run(*loaded, NOW + timedelta(hours=1), as_of=date(2026, 7, 1))
     assert later.released == 2
     assert outcomes(later)["build days_in_ar"] == "done"
     assert outcomes(later)["build dim_cpt"] == "unchanged"  # its SELECT does not look at the day
@@ -102,9 +116,8 @@ def test_two_runs_at_once_are_one_too_many(made):
         pipeline.run(folder, environment, NOW)
 
 
-def test_readers_see_the_last_release_while_a_later_run_has_not_released(made):
-    folder, environment = made
-    pipeline.run(folder, environment, NOW, as_of=date(2026, 6, 30))
+def test_readers_see_the_last_release_while_a_later_run_has_not_released(loaded):
+    folder, environment = loaded
     path = environment["HOS_A_URL"].removeprefix("sqlite://")
     with closing(sqlite3.connect(path)) as db:
         db.execute("DELETE FROM departments")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from in_memory import InMemory, declared, hours
 from lake_engines import MakeEngine
 
 from carelake import bronze
+from carelake.ledger import Load
 
 PERSON = """
 about: One row per person.
@@ -73,17 +75,23 @@ SEEN = hours(24 * 212)  # 2026-08-01
 
 
 @pytest.fixture
-def lake(tmp_path: Path, make_any_engine: MakeEngine) -> InMemory:
+def lake(tmp_path: Path, make_engine: MakeEngine) -> InMemory:
     pages = {"silver/person.yml": PERSON}
     pages |= {
         "sources/hos-a.yml": SOURCE.format(zone="America/New_York"),
         "sources/hos-b.yml": SOURCE.format(zone="UTC"),
     }
-    return InMemory(tmp_path, declared(tmp_path, pages), make_any_engine)
+    return InMemory(tmp_path, declared(tmp_path, pages), make_engine)
+
+
+def land(lake: InMemory, *rows: dict[str, Any], feed: str = "hos-a.people") -> Load:
+    load = lake.land(feed, rows, columns=COLUMNS, seen=SEEN)
+    assert load
+    return load
 
 
 def refined(lake: InMemory, *rows: dict[str, Any], feed: str = "hos-a.people") -> list[dict[str, Any]]:
-    lake.land(feed, rows, columns=COLUMNS, seen=SEEN)
+    land(lake, *rows, feed=feed)
     lake.refine(now=SEEN)
     return lake.ask("SELECT * FROM silver.person_all ORDER BY person_key")
 
@@ -103,48 +111,64 @@ def test_birth_dates_are_in_the_restricted_zone_by_key_and_version(lake):
     assert row == {"person_key": 1, "born_on": date(1936, 2, 28)}
 
 
-@pytest.mark.parametrize(
-    ("feed", "told", "utc"),
-    [
-        ("hos-a.people", "2026-01-15 12:00:00", datetime(2026, 1, 15, 17, tzinfo=UTC)),  # New York in winter: UTC-5
-        ("hos-a.people", "2026-07-15 12:00:00", datetime(2026, 7, 15, 16, tzinfo=UTC)),  # in summer: UTC-4
-        ("hos-b.people", "2026-07-15 12:00:00", datetime(2026, 7, 15, 12, tzinfo=UTC)),
-        ("hos-b.people", "2026-07-15 12:00:00+02:00", datetime(2026, 7, 15, 10, tzinfo=UTC)),
-        ("hos-b.people", "2026-07-15", datetime(2026, 7, 15, tzinfo=UTC)),
-    ],
-)
-def test_times_are_utc_and_a_source_says_its_zone_once(lake, feed, told, utc):
-    (row,) = refined(lake, {**ANN, "changed": told}, feed=feed)
-    assert (row["updated_at"], row["valid_from"]) == (utc, utc)
+TIMES = [
+    ("hos-a.people", "2026-01-15 12:00:00", datetime(2026, 1, 15, 17, tzinfo=UTC)),  # New York in winter: UTC-5
+    ("hos-a.people", "2026-07-15 12:00:00", datetime(2026, 7, 15, 16, tzinfo=UTC)),  # in summer: UTC-4
+    ("hos-b.people", "2026-07-15 12:00:00", datetime(2026, 7, 15, 12, tzinfo=UTC)),
+    ("hos-b.people", "2026-07-15 12:00:00+02:00", datetime(2026, 7, 15, 10, tzinfo=UTC)),
+    ("hos-b.people", "2026-07-15", datetime(2026, 7, 15, tzinfo=UTC)),
+]
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "reason"),
-    [
-        ("born", "1936-02-30", "born_on_readable"),
-        ("born", "yesterday", "born_on_readable"),
-        ("owes", "ten dollars", "owes_readable"),
-        ("owes", "12345678901234567890", "owes_readable"),
-        ("owes", "NaN", "owes_readable"),
-        ("visits", "many", "visits_readable"),
-        ("member", "perhaps", "is_member_readable"),
-        ("changed", "0000-00-00", "updated_at_readable"),
-        ("changed", "2026-08-02 00:00:01Z", "updated_at_not_in_future"),  # extracted a day and a second before
-        ("born", "2026-07-01", "born_before"),  # the load is seen from 2026-06-30
-        ("id", None, "person_id_present"),
-        ("id", "", "person_id_present"),
-    ],
-)
-def test_a_row_that_cannot_be_read_or_breaks_a_rule_is_held_back_with_its_reason(lake, column, value, reason):
-    (row,) = refined(lake, {**ANN, column: value})
-    assert (row["is_quarantined"], row["quarantine_reasons"]) == (True, reason)
+def test_times_are_utc_and_a_source_says_its_zone_once(lake):
+    for feed in ("hos-a.people", "hos-b.people"):
+        told = [(n, told) for n, (of, told, _) in enumerate(TIMES) if of == feed]
+        land(lake, *({**ANN, "id": f"{n}", "visits": f"{n}", "changed": at} for n, at in told), feed=feed)
+    lake.refine(now=SEEN)
+    rows = lake.ask("SELECT visits, updated_at, valid_from FROM silver.person_all ORDER BY visits")
+    assert [tuple(row.values()) for row in rows] == [(n, utc, utc) for n, (_, _, utc) in enumerate(TIMES)]
+
+
+UNREADABLE = [
+    ("born", "1936-02-30", "born_on_readable"),
+    ("born", "yesterday", "born_on_readable"),
+    ("owes", "ten dollars", "owes_readable"),
+    ("owes", "12345678901234567890", "owes_readable"),
+    ("owes", "NaN", "owes_readable"),
+    ("visits", "many", "visits_readable"),
+    ("member", "perhaps", "is_member_readable"),
+    ("changed", "0000-00-00", "updated_at_readable"),
+    ("changed", "2026-08-02 00:00:01Z", "updated_at_not_in_future"),  # extracted a day and a second before
+    ("born", "2026-07-01", "born_before"),  # the load is seen from 2026-06-30
+    ("id", None, "person_id_present"),
+    ("id", "", "person_id_present"),
+]
+
+
+def test_a_row_that_cannot_be_read_or_breaks_a_rule_is_held_back_with_its_reason(lake):
+    rows = [{**ANN, "id": f"{n}", column: value} for n, (column, value, _) in enumerate(UNREADABLE)]
+    load = land(lake, *rows)
+    lake.refine(now=SEEN)
     assert lake.ask("SELECT COUNT(*) AS n FROM silver.person") == [{"n": 0}]
+    lake.engine.show("landed", bronze.files(lake.bronze, [load]), "row")
+    of_row = {row["row"]: tuple(row[name] for name in COLUMNS) for row in lake.ask("SELECT * FROM landed")}
+    held = lake.ask("SELECT _load_row, quarantine_reasons FROM quarantine.person")
+    found = Counter((of_row[row["_load_row"]], row["quarantine_reasons"]) for row in held)
+    told = (tuple(row[name] for name in COLUMNS) for row in rows)
+    assert found == Counter(zip(told, (reason for *_, reason in UNREADABLE), strict=True))
 
 
-@pytest.mark.parametrize(("column", "value"), [("born", ""), ("born", None), ("owes", "  "), ("visits", None)])
-def test_a_blank_is_nothing_and_breaks_no_rule(lake, column, value):
-    (row,) = refined(lake, {**ANN, column: value})
-    assert (row["is_quarantined"], row["flags"]) == (False, None)
+def test_a_blank_is_nothing_and_breaks_no_rule(lake):
+    blanks = (("born", ""), ("born", None), ("owes", "  "), ("visits", None))
+    rows = refined(lake, *({**ANN, "id": f"{n}", column: value} for n, (column, value) in enumerate(blanks)))
+    assert [(row["is_quarantined"], row["flags"]) for row in rows] == [(False, None)] * 4
+    assert Counter((row["owes"], row["visits"]) for row in rows) == {
+        (Decimal("10.01"), 3): 2,
+        (None, 3): 1,
+        (Decimal("10.01"), None): 1,
+    }
+    born = lake.ask("SELECT born_on FROM restricted.person_history")
+    assert Counter(row["born_on"] for row in born) == {None: 2, date(1936, 2, 28): 2}
 
 
 def test_a_warning_is_a_flag_and_is_counted_with_what_was_seen(lake):
@@ -189,12 +213,12 @@ def test_no_value_of_a_person_is_in_any_file_of_silver_or_quarantine(lake, tmp_p
         assert secret not in held
 
 
-def test_an_optional_column_that_a_feed_leaves_out_is_empty(tmp_path):
+def test_an_optional_column_that_a_feed_leaves_out_is_empty(tmp_path, make_engine):
     table = PERSON.replace("rules:\n", "  ward: {type: text, kind: not_personal, optional: true}\n"
                            "  beds: {type: integer, kind: not_personal, optional: true}\nrules:\n")  # fmt: skip
     pages = {"silver/person.yml": table, "sources/one.yml": SOURCE.format(zone="UTC")}
     assert table != PERSON
-    lake = InMemory(tmp_path / "lake", declared(tmp_path / "p", pages))
+    lake = InMemory(tmp_path / "lake", declared(tmp_path / "p", pages), make_engine)
     names = ("id", "first", "last", "born", "lives", "owes", "visits", "member", "changed")
     lake.land(
         "one.people", [dict.fromkeys(names, "1") | {"born": "2000-01-01", "changed": "2026-01-01"}], columns=names

@@ -63,6 +63,7 @@ def test_a_repair_that_is_killed_is_given_again_and_made_once(day_one, undisturb
     assert differences(held(hospital), held(undisturbed)) == []
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("moment", ["after silver.patient_versions"])
 def test_a_table_that_is_begun_anew_while_somebody_is_killed_ends_as_it_was(day_one, tmp_path, moment):
     hospital, whole = day_one.copied(tmp_path / "hospital"), day_one.copied(tmp_path / "whole")

@@ -8,6 +8,8 @@ import pytest
 
 from carelake.engine import spark_session
 from carelake.engine.spark_session import DELTA, SparkMissing, started
+from carelake.serve import door
+from carelake.serve.asker import Asker
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,6 +30,20 @@ def test_a_machine_without_pyspark_is_told_what_to_install(monkeypatch, tmp_path
     monkeypatch.setattr(spark_session, "find_spec", lambda name: None)
     with pytest.raises(SparkMissing, match=r"carelake\[spark\]"):
         started(tmp_path / "scratch", {})
+
+
+def test_a_question_to_spark_where_it_is_not_is_told_what_to_install(small, monkeypatch):
+    monkeypatch.setattr(spark_session, "find_spec", lambda name: None)
+    with (
+        pytest.raises(SparkMissing, match=r"carelake\[spark\]"),
+        door.ask(
+            small.project,
+            "SELECT 1 FROM silver.patient",
+            asker=Asker.here(small.project, environment=small.environment),
+            engine="spark",
+        ),
+    ):
+        pass
 
 
 def test_the_jars_of_the_tests_are_those_that_users_get():

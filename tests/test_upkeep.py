@@ -56,6 +56,7 @@ def test_a_compacted_lake_holds_the_same_and_the_next_run_has_nothing_to_do(worn
     assert whole(worn)
 
 
+@pytest.mark.prove
 def test_after_optimize_and_vacuum_the_next_day_comes_out_as_it_would_have(worn: Small, on_day_three: Rows) -> None:
     compacted(worn)
     assert swept(worn, LATER).tables
@@ -217,6 +218,7 @@ def reader(worn: Small) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.prove
 def test_a_reader_in_another_process_reads_on_while_runs_optimize_and_vacuum_work(
     worn: Small, reader: subprocess.Popen[str]
 ) -> None:
@@ -229,6 +231,7 @@ def test_a_reader_in_another_process_reads_on_while_runs_optimize_and_vacuum_wor
     assert (said.split()[-2:], wrong) == ([str(rows), "True"], "")
 
 
+@pytest.mark.prove
 def test_what_a_rollback_went_back_to_stays_however_long_it_holds(worn: Small) -> None:
     before = released(worn, 1)
     told = worn.command("release", "rollback", "--to", "1", "--because", "a test")

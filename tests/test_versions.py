@@ -10,9 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from cases import some
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_memory import InMemory, hours
+from lake_engines import MakeEngine, made_by
 from version_stories import (
     CELLS,
     PLAIN,
@@ -32,6 +34,7 @@ from versions_reference import NO_RULES, Arrived, Rules, Told, Version, latest, 
 
 from carelake import silver
 from carelake.accounts import loads, refined
+from carelake.engine.duck import Duck
 from carelake.timeline import standing as joined_by_key
 
 # --- the reference keeps its own promises ----------------------------------------------------------------------------
@@ -113,10 +116,10 @@ TABLES = {
 }
 
 
-def check(folder: Path, steps: Sequence[Step], stories: Stories, table: str = "scd2") -> None:
+def check(folder: Path, steps: Sequence[Step], stories: Stories, table: str = "scd2", make: MakeEngine = Duck) -> None:
     """Tell the stories to a new lake, and compare it with the reference. No row that was landed is lost on the way."""
     spelled, rules = TABLES[table]
-    lake = InMemory(folder / "lake", declarations(folder / "project", **spelled))
+    lake = InMemory(folder / "lake", declarations(folder / "project", **spelled), make)
     came = arrivals(steps, stories, told(lake, steps, stories))
     assert not (found := differences(came, lake, rules)), found
     assert standing(lake, "silver.thing_standing") == standing(lake, joined(lake))
@@ -142,17 +145,19 @@ def every_story(cells: Sequence[Cell], steps: int) -> Stories:
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_every_short_story_ends_as_the_reference_says(name, tmp_path):
-    check(tmp_path, PLANS[name], every_story(PLAIN, 3))
+def test_every_short_story_ends_as_the_reference_says(name, make_any_engine, tmp_path):
+    check(tmp_path, PLANS[name], every_story(PLAIN, 3), make=make_any_engine)
 
 
-def test_a_row_without_a_key_that_vanishes_is_accounted_for(tmp_path):
-    check(tmp_path, [WHOLE, WHOLE, WHOLE], {None: [CELLS[-1], (), CELLS[-1]], "k": [CELLS[-1]] * 3})
+def test_a_row_without_a_key_that_vanishes_is_accounted_for(make_any_engine, tmp_path):
+    check(
+        tmp_path, [WHOLE, WHOLE, WHOLE], {None: [CELLS[-1], (), CELLS[-1]], "k": [CELLS[-1]] * 3}, make=make_any_engine
+    )
 
 
 @pytest.mark.parametrize("table", list(TABLES)[1:])
-def test_every_short_story_ends_as_the_reference_says_in_a_table_of(table, tmp_path):
-    check(tmp_path, PLANS["two feeds of one source"], every_story(CELLS[::3], 3), table)
+def test_every_short_story_ends_as_the_reference_says_in_a_table_of(table, make_any_engine, tmp_path):
+    check(tmp_path, PLANS["two feeds of one source"], every_story(CELLS[::3], 3), table, make_any_engine)
 
 
 @pytest.mark.prove
@@ -175,7 +180,9 @@ STEPS = st.lists(
 )
 
 
-def generated(steps: Sequence[Step], seed: int, many: int, table: str, pieces: tuple[int, float]) -> None:
+def generated(
+    steps: Sequence[Step], seed: int, many: int, table: str, pieces: tuple[int, float], make: MakeEngine = Duck
+) -> None:
     """Random stories of `many` keys. `pieces`: rows a pass, and the share of revisions from which all is rewritten."""
     chance = random.Random(seed)
     stories: dict[str | None, Sequence[Cell]] = {f"k{n}": chance.choices(CELLS, k=len(steps)) for n in range(many)}
@@ -185,7 +192,7 @@ def generated(steps: Sequence[Step], seed: int, many: int, table: str, pieces: t
         patch.setattr(silver, "ROWS_A_PASS", pieces[0])
         patch.setattr(silver, "REVISED_SHARE", pieces[1])
         patch.setattr(silver, "REVISED_ROWS", 0)
-        check(Path(folder), steps, stories, table)
+        check(Path(folder), steps, stories, table, make)
 
 
 SEEDS, PIECES = st.integers(0, 2**32), st.sampled_from([(1, 0), (1, 0.9), (300, 0), (2_000_000, 0.9)])
@@ -203,3 +210,20 @@ def test_generated_stories_end_as_the_reference_says(steps, seed, table, pieces)
 @given(STEPS, SEEDS, st.sampled_from(list(TABLES)), PIECES)
 def test_many_generated_stories_end_as_the_reference_says(steps, seed, table, pieces):
     generated(steps, seed, 400, table, pieces)
+
+
+def on_spark(seed: int, make: MakeEngine) -> None:
+    """A story of hundreds of keys side by side: what takes Spark long is each statement, not each row."""
+    chance = random.Random(seed)
+    feeds = ["one.roll", "one.roll", "one.news", "two.roll"]
+    steps = [
+        Step(chance.choice(feeds), chance.random() < 0.5, chance.choice([None, None, 4, 12, 30]), chance.random() < 0.5)
+        for _ in range(chance.randint(2, 4))
+    ]
+    pieces = chance.choice([(1, 0), (1, 0.9), (300, 0), (2_000_000, 0.9)])
+    generated(steps, seed, 200, list(TABLES)[seed % len(TABLES)], pieces, make)
+
+
+@pytest.mark.parametrize("seed", some(2, range(50)))
+def test_generated_stories_end_on_spark_as_the_reference_says(seed, spark_session):
+    on_spark(seed, made_by("spark"))

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -389,6 +390,7 @@ def durable(path: Path) -> None:
         os.close(handle)
 
 
+@cache
 def quoted(name: str) -> str:
     """A source's own column name, as SQL quotes it."""
     return exp.to_identifier(name, quoted=True).sql("duckdb")

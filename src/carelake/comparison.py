@@ -109,6 +109,7 @@ def side_by_side(left: str, right: str) -> str:
     )
 
 
+@cache
 def _apart(select: str) -> str:
     """`select` with a relation of the run in place of what is no table of the lake."""
     tree = sqlglot.parse_one(select, dialect=sql.HOME)

@@ -196,6 +196,7 @@ def _joined(table: Table, rules: Iterable[Rule]) -> str:
     )
 
 
+@cache
 def _qualified(must: str, table: str) -> str:
     """A rule whose columns say of which table they are."""
     tree = tree_of(must).copy()

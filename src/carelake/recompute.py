@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 import sqlglot
 from sqlglot import exp
@@ -48,6 +49,7 @@ def proven(select: str, key: str) -> Fact | None:
     return found if found.driver == f"silver.{key.removesuffix('_key')}" else None
 
 
+@cache
 def fact(select: str) -> Fact | None:
     """What a SELECT says of itself, if it is a fact's, whatever its key."""
     tree = sqlglot.parse_one(select, dialect=HOME)

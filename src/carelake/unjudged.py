@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-import sqlglot
 from sqlglot import exp
 
 from . import quality, sql
@@ -43,7 +42,7 @@ def _reasons(declared: Declarations, table: Table, rule: Rule, source: str) -> I
     empty = _empty(table, [feed for feed in mine if feed.fills == table.name])
     if others or unknown:
         yield f"{source} has no {', '.join(others)}" if others else f"nothing fills {', '.join(unknown)}"
-    elif is_null(sqlglot.parse_one(rule.must, dialect=sql.HOME), empty):
+    elif is_null(quality.tree_of(rule.must), empty):
         lacking = [name for name in quality.columns_of(rule.must) if name in empty]
         yield f"{source} does not have {', '.join(lacking)}"
 

@@ -21,14 +21,13 @@ from .duck_view import (
     has_overruled,
     overruled,
     parquet,
-    seen,
     view_of,
     without,
 )
 from .duck_write import commit, compact, properties, refuse_upgraded
 from .files import files, flaws, layout, strays, unneeded
 from .revision import GONE, REVISION, SUPERSEDED, quoted, revised_by, superseding
-from .stored import KEEP_LOG, PLAIN, SETTINGS, Stored
+from .stored import KEEP_LOG, PLAIN, SETTINGS, Stored, seen
 
 AT_ONCE = 250_000  # rows that pass through Python together, so that its memory is bounded
 # A dictionary of more values than that is given up sooner or later: sooner saves a sixth of the writing.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
 from sqlglot import exp
 
-from .revision import GONE, latest, quoted, revised_by
+from .revision import latest, quoted, revised_by
 from .stored import files_of, sql_type
 
 PART, PLACE = "_lake_part", "_lake_place"  # where a row lies: the number of its file, and its own within that
@@ -28,13 +29,6 @@ def view_of(delta: DeltaTable) -> str:
     if revision := revised_by(names):
         return latest(names, all_of(delta), revision)
     return f"SELECT {', '.join(map(quoted, names))} FROM {all_of(delta)}"
-
-
-def seen(delta: DeltaTable) -> dict[str, str]:
-    """The columns that `view_of` shows, and their types as DuckDB describes them."""
-    typed = pa.schema(delta.schema().to_arrow())
-    hidden = {revised_by(typed.names), GONE} if revised_by(typed.names) else set()
-    return {field.name: sql_type(field.type) for field in typed if field.name not in hidden}
 
 
 def all_of(delta: DeltaTable) -> str:
@@ -80,6 +74,11 @@ def without(delta: DeltaTable, relation: str, columns: Iterable[str]) -> str:
     return f"SELECT {names} FROM {placed(delta)} AS known ANTI JOIN {relation} ON {same}"
 
 
+@lru_cache(maxsize=10_000)
+def _text(path: str) -> str:
+    return exp.Literal.string(path).sql("duckdb")
+
+
 def parquet(files: Sequence[Any]) -> str:
-    listed = ", ".join(exp.Literal.string(str(file)).sql("duckdb") for file in files)
+    listed = ", ".join(_text(str(file)) for file in files)
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"

@@ -12,9 +12,7 @@ from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transactio
 
 from ..errors import LakeError
 from .revision import REVISION
-from .stored import KEEP_LOG, NOTE, PLAIN, AlreadyMarked, of_compaction
-
-PORTABLE = 2  # the version of Delta's protocol for writers that every engine here knows
+from .stored import KEEP_LOG, NOTE, PLAIN, PORTABLE, AlreadyMarked, of_compaction
 
 
 class TableUpgraded(LakeError):
@@ -29,8 +27,8 @@ def refuse_upgraded(delta: DeltaTable, table: str) -> None:
     if protocol.min_writer_version > PORTABLE:
         needs = ", ".join(sorted(protocol.writer_features or [])) or f"writer version {protocol.min_writer_version}"
         fix = (
-            "Run it with `--engine spark`, or write `engine: spark` into lake.yml: `carelake tables upgrade --spark`"
-            " goes one way. `carelake query` and `history` do not read it in this version."
+            "Run and query it with `--engine spark`, or write `engine: spark` into lake.yml: `carelake tables upgrade"
+            " --spark` goes one way. `carelake history` does not read it in this version."
         )
         raise TableUpgraded(f"{table} has what the embedded engine cannot write: {needs}.", fix)
 

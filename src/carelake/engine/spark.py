@@ -14,10 +14,10 @@ from deltalake.exceptions import DeltaError
 from ..foreign import in_our_words
 from . import Layout, spark_read
 from .files import files, flaws, layout, strays, unneeded
-from .revision import GONE, REVISION, SUPERSEDED, latest, revised_by, superseding
+from .revision import REVISION, SUPERSEDED, latest, revised_by, superseding
 from .spark_session import started
-from .spark_write import APPEND, OVERWRITE, Commit, activate, noting, plain_of, statistics_of
-from .stored import NOTE, PLAIN, SETTINGS, Stored, files_of, of_compaction, sql_type
+from .spark_write import APPEND, OVERWRITE, Commit, activate, noting, plain_of, statistics_of, stored
+from .stored import NOTE, PLAIN, READABLE, SETTINGS, AlreadyMarked, Stored, files_of, of_compaction, seen
 
 ONE = 100_000  # rows: what is lent with fewer is written as one file
 
@@ -68,11 +68,7 @@ class Spark:
     def columns(self, relation: str) -> dict[str, str]:
         if "." not in relation:
             return self.relations.columns(relation)
-        if relation not in self.stored.tables:
-            return {}
-        typed = self.stored.types(relation)
-        hidden = {revised_by(typed.names), GONE} if revised_by(typed.names) else set()
-        return {field.name: sql_type(field.type) for field in typed if field.name not in hidden}
+        return seen(self.stored.tables[relation]) if relation in self.stored.tables else {}
 
     def version(self, table: str) -> int | None:
         return self.stored.version(table)
@@ -230,11 +226,14 @@ class Spark:
         return self.session.sql(self.relations.spelled(select, as_of))
 
     def _frame(self, table: str, version: int | None = None, raw: bool = False) -> Any:
-        """The rows of a stored table: as they stand whenever they are read, or of one version."""
-        activate(self.session)
-        reader = self.session.read.format("delta")
-        reader = reader if version is None else reader.option("versionAsOf", version)
-        rows = reader.load(str(self.stored.at(table)))
+        """The rows of a stored table as it is known, or of one version of it. To read its files is one listing for
+        each version, and to let Delta read it a job for each SELECT; but only Delta knows what was marked as deleted.
+        """
+        delta = self.stored.tables[table] if version is None else self.stored.earlier(table, version)
+        if delta.protocol().min_reader_version > READABLE:
+            rows = stored(self.session, self.stored.at(table), delta.version())
+        else:
+            rows = spark_read.of_files(self.session, files_of(delta), pa.schema(delta.schema().to_arrow()))
         revision = None if raw else revised_by(rows.columns)
         if revision is None:
             return rows
@@ -243,9 +242,13 @@ class Spark:
     def _write(
         self, table: str, rows: Any, mode: str, marks: Mapping[str, int], told: Mapping[str, str] | None = None
     ) -> int:
-        settings = {} if table in self.stored.tables else {**SETTINGS, PLAIN: ""}
+        since = self.stored.open(table).version() if table in self.stored.tables else None
+        settings = {**SETTINGS, PLAIN: ""} if since is None else {}
+        if any(self.stored.marked(table, app) >= version for app, version in marks.items()):
+            raise AlreadyMarked
         with statistics_of(self.session, self._plain(table, rows.columns)):
-            Commit(self.session, self.stored.at(table)).write(rows, mode, marks, told or {}, settings)
+            commit = Commit(self.session, self.stored.at(table), since)
+            commit.write(rows, mode, marks, told or {}, settings)
         return self._open(table)
 
     def _plain(self, table: str, names: Collection[str]) -> list[str]:
@@ -263,10 +266,11 @@ class Spark:
 
     def _open(self, table: str) -> int:
         """Know the table as it stands now; its version."""
-        before = self.stored.types(table) if table in self.stored.tables else None
+        before = self.stored.version(table)
+        types = self.stored.types(table) if before is not None else None
         version = self.stored.open(table).version()
-        if before is None or not self.stored.types(table).equals(before):
+        if version != before:
             self.relations.forget(table)
-            if table in self._standing:
-                self._standing[table]()
+        if table in self._standing and not self.stored.types(table).equals(types):
+            self._standing[table]()
         return version

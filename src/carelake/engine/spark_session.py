@@ -29,6 +29,10 @@ FIXED: Mapping[str, str] = {  # of the process: no session can change it
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "OFF",
+    "spark.ui.retainedJobs": "1",  # of what was run, plans included, nothing is kept for a page that nobody sees
+    "spark.ui.retainedStages": "1",
+    "spark.ui.retainedTasks": "1",
+    "spark.sql.ui.retainedExecutions": "1",
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",  # no .crc file beside each file
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
     "spark.driver.memory": "4g",
@@ -44,6 +48,9 @@ SESSION: Mapping[str, str] = {
     "spark.sql.constraintPropagation.enabled": "false",
     "parquet.compression.codec.zstd.level": "1",
     "spark.databricks.delta.snapshotPartitions": "1",  # of a log, which is small
+    # The embedded engine keeps no checksums, so that Delta would count each table anew, by a job, at every commit.
+    "spark.databricks.delta.writeChecksumFile.enabled": "false",
+    "spark.databricks.delta.incremental.commit.enabled": "false",
     "spark.databricks.delta.properties.defaults.minReaderVersion": "1",
     "spark.databricks.delta.properties.defaults.minWriterVersion": "2",
     "spark.databricks.delta.optimize.minFileSize": SMALL,
@@ -65,7 +72,7 @@ def started(scratch: Path, settings: Mapping[str, str]) -> Any:
 
     Raises `SparkMissing` where there is no pyspark or no Java.
     """
-    _refuse_missing()
+    refuse_missing()
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
@@ -77,7 +84,8 @@ def started(scratch: Path, settings: Mapping[str, str]) -> Any:
     return session
 
 
-def _refuse_missing() -> None:
+def refuse_missing() -> None:
+    """Raises `SparkMissing` where there is no pyspark or no Java."""
     if find_spec("pyspark") is None:
         fix = 'Install it with `pip install "carelake[spark]"`, or write `engine: duck` into lake.yml.'
         raise SparkMissing("pyspark is not installed.", fix)

@@ -19,13 +19,14 @@ HOW = {APPEND: {"mergeSchema": "true"}, OVERWRITE: {"overwriteSchema": "true"}}
 
 
 class Commit:
-    """One transaction on the table in the folder `table`.
+    """One transaction on the table in the folder `table`, of which the version `since` is known, or None if it is not
+    there yet.
 
-    Delta's options for a write carry one mark (`txnAppId`, `txnVersion`); a transaction carries any number, and they
-    are read from the snapshot that it is written on.
+    Delta's options for a write carry one mark (`txnAppId`, `txnVersion`); a transaction carries any number.
+    Raises `AlreadyMarked` if there is a later version: whoever wrote that may have written the same marks.
     """
 
-    def __init__(self, session: Any, table: Path) -> None:
+    def __init__(self, session: Any, table: Path, since: int | None) -> None:
         self.session, self.table = session, table
         self.jvm, self.own = session.sparkContext._jvm, session._jsparkSession
         self.nothing = self.jvm.scala.Option.empty()
@@ -33,17 +34,17 @@ class Commit:
         self.log = _module(self.jvm, "org.apache.spark.sql.delta.DeltaLog$").forTable(self.own, str(table))
         snapshot = self.log.update(False, self.nothing, self.nothing)
         self.transaction = self.log.startTransaction(self.nothing, self.jvm.scala.Option.apply(snapshot))
+        if since is not None and self.transaction.readVersion() != since:
+            raise AlreadyMarked
 
     def write(
         self, rows: Any, mode: str, marks: Mapping[str, int], told: Mapping[str, str], settings: Mapping[str, str]
     ) -> int:
         """Write `rows`, and commit them with marks and notes: the version that they made. `settings` are those of a
-        table that is not there yet.
-
-        Raises `AlreadyMarked`, and writes nothing, if a mark is not higher than the one that is there.
+        table that is not there yet. Who commits one of the marks meanwhile makes it fail.
         """
-        if any(self.transaction.txnVersion(app) >= version for app, version in marks.items()):
-            raise AlreadyMarked
+        for app in marks:  # what `txnVersion` does as well; but that looks for all marks that there are, by a job
+            self.transaction.readTxn().append(app)
         before = set(written(self.table))
         files = self._write(rows, mode, settings)
         stamps = [self._stamp(app, version) for app, version in marks.items()]
@@ -84,6 +85,13 @@ class Commit:
 def activate(session: Any) -> None:
     """Let Delta, which asks for the session of this thread, find this one: several lakes may be open at once."""
     session.sparkContext._jvm.org.apache.spark.sql.classic.SparkSession.setActiveSession(session._jsparkSession)
+
+
+def stored(session: Any, table: Path, version: int | None = None) -> Any:
+    """The rows of the table in the folder `table`: as they stand whenever they are read, or of one version."""
+    activate(session)
+    reader = session.read.format("delta")
+    return (reader if version is None else reader.option("versionAsOf", version)).load(str(table))
 
 
 @contextmanager

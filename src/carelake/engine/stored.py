@@ -14,7 +14,9 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from ..errors import LakeDamaged
 from .files import is_begun, log_of
+from .revision import GONE, revised_by
 
+READABLE, PORTABLE = 1, 2  # the versions of Delta's protocol, for readers and writers, that every engine here knows
 PLAIN = "delta.dataSkippingStatsColumns"
 # Only CareLake's own vacuum runs, and log entries live as long as the longest release: see docs/decisions.
 SETTINGS = {"delta.logRetentionDuration": "interval 400 days"}
@@ -161,6 +163,13 @@ def sql_type(kind: pa.DataType) -> str:
         "int64": "BIGINT", "int32": "INTEGER", "bool": "BOOLEAN", "date32[day]": "DATE", "double": "DOUBLE",
         "int16": "SMALLINT", "int8": "TINYINT", "float": "FLOAT", "binary": "BLOB", "large_binary": "BLOB",
     }.get(str(kind), "VARCHAR")  # fmt: skip
+
+
+def seen(delta: DeltaTable) -> dict[str, str]:
+    """The columns that a table shows, and their types as the verb `columns` tells them."""
+    typed = pa.schema(delta.schema().to_arrow())
+    hidden = {revised_by(typed.names), GONE} if revised_by(typed.names) else set()
+    return {field.name: sql_type(field.type) for field in typed if field.name not in hidden}
 
 
 def exists(path: Path) -> bool:

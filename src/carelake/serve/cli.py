@@ -37,7 +37,7 @@ from . import (
     cli_vault,
     cli_zip3,
 )
-from .options import DAY, AsOf, Json, On, State, now
+from .options import DAY, Answers, AsOf, Json, On, State, now
 
 app = typer.Typer(
     help="CareLake: hospitals' databases and insurers' files to figures that can be trusted.\n\n"
@@ -185,17 +185,19 @@ def query(
     form: Annotated[Format, typer.Option("--format", help="How to write the answer.")] = Format.table,
     list_tables: Annotated[bool, typer.Option("--tables", help="List what can be asked, and stop.")] = False,
     purpose: Annotated[str, typer.Option(help="What for; the access log keeps it.")] = "",
+    engine: Answers = None,
 ) -> None:
     """Ask one SELECT of the latest release."""
     from . import door, show
     from .asker import Asker
 
     if list_tables or not question:
-        for name in door.tables(State.project):
+        for name in door.tables(State.project, engine or ""):
             typer.echo(name)
         return
     try:
-        with door.ask(State.project, question, asker=Asker.here(State.project, purpose)) as batches:
+        asker = Asker.here(State.project, purpose)
+        with door.ask(State.project, question, asker=asker, engine=engine or "") as batches:
             show.answer(batches, form)
         sys.stdout.flush()
     except BrokenPipeError:  # `carelake query … | head` has seen enough

@@ -40,3 +40,5 @@ def _day(told: str | date) -> date:
 DAY: dict[str, Any] = {"parser": _day, "metavar": "YYYY-MM-DD"}
 AsOf = Annotated[date | None, typer.Option(help="The day that figures are seen from. Default: lake.yml's.", **DAY)]
 On = Annotated[EngineName | None, typer.Option("--engine", help="What runs it. Default: lake.yml's.")]
+ANSWERS = "What answers. Default: the embedded engine; lake.yml's, if only Spark can read the lake."
+Answers = Annotated[EngineName | None, typer.Option("--engine", help=ANSWERS)]

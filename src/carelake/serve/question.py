@@ -63,13 +63,13 @@ def _named(node: Any, ctes: frozenset[bytes]) -> Iterator[str]:
         yield from _named(part, ctes)
 
 
-def columns(asked: Any, db: duckdb.DuckDBPyConnection, named: Sequence[str]) -> Iterator[str]:
-    """The columns that a question may read: of each table those whose name it says, or all behind a *."""
+def columns(asked: Any, known: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The columns that a question may read: of each table those whose name it says, or all behind a *. `known`: table
+    that the question names -> its columns.
+    """
     said = {name.lower() for name in _said(asked)}
-    for table in named:
-        for name, *_ in db.execute(f"DESCRIBE {table}").fetchall():
-            if "*" in said or name.lower() in said:
-                yield f"{table}.{name}"
+    for table, held in known.items():
+        yield from (f"{table}.{name}" for name in held if "*" in said or name.lower() in said)
 
 
 def persons(question: str, known: Mapping[str, Sequence[str]], key: str) -> set[str] | None:

@@ -1,0 +1,114 @@
+"""What Spark answers is what the embedded engine answers, and it shows no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cases import some
+from small_lake import Small, made
+from typer.testing import CliRunner
+
+from carelake import checkpoint
+from carelake.engine.duck_write import TableUpgraded
+from carelake.errors import LakeDamaged, QuestionFailed, QuestionRefused
+from carelake.serve import cli, door
+from carelake.serve.asker import Asker
+
+ASKED = [
+    "SELECT * FROM silver.patient ORDER BY patient_key",
+    "SELECT * FROM silver.patient_history ORDER BY patient_key, valid_from",
+    "SELECT * FROM silver.transaction_all ORDER BY transaction_key",
+    "SELECT * FROM audit.load_logs ORDER BY id",
+    "SELECT * FROM bronze.hos_a_departments ORDER BY ALL",
+    "SELECT * FROM gold.fact_transaction ORDER BY ALL",
+    "SELECT * FROM reference.claim_status ORDER BY ALL",
+    "SELECT COUNT(*) AS n, SUM(amount) AS money, MIN(service_date) AS first FROM silver.transaction",
+    "WITH t AS (SELECT amount, amount FROM silver.transaction) SELECT 1 AS a, 2 AS a, COUNT(*) AS n FROM t",
+    "SELECT amount, ROW_NUMBER() OVER (ORDER BY amount DESC) AS place FROM silver.transaction ORDER BY amount LIMIT 2",
+    "SELECT 'a''b' AS quoted, 'x\\y' AS slashed, 1 = 1 AS yes, CAST(NULL AS DATE) AS nothing",
+    "SELECT 1 AS n WHERE FALSE",
+]
+
+
+def answer(lake: Small, question: str, engine: str) -> list[list[Any]]:
+    asker = Asker.here(lake.project, environment=lake.environment)
+    with door.ask(lake.project, question, asker=asker, engine=engine) as batches:
+        table = batches.read_all()
+        return [table.schema.names, *([column[n].as_py() for column in table.columns] for n in range(len(table)))]
+
+
+@pytest.fixture(scope="module")
+def asked(small_origin: Small, spark_session: Any) -> Iterator[Small]:
+    return small_origin
+
+
+SLOW = "SELECT * FROM audit.changes ORDER BY ALL"
+
+
+@pytest.mark.parametrize("question", some(len(ASKED), [*ASKED, SLOW]))
+def test_both_engines_answer_alike(asked, question):
+    assert answer(asked, question, "spark") == answer(asked, question, "duck")
+
+
+def test_an_answer_comes_in_its_order_from_many_partitions(asked):
+    rows = " UNION ALL ".join("SELECT name FROM reference.setting" for _ in range(40))
+    question = f"SELECT ROW_NUMBER() OVER (ORDER BY name) AS n FROM ({rows}) AS t ORDER BY n DESC"
+    _, *told = answer(asked, question, "spark")
+    assert [n for (n,) in told] == list(range(len(told), 0, -1))
+    assert told
+    assert len(told) % 40 == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "error", "says"),
+    [
+        ("SELECT reflect('java.lang.System', 'getProperty', 'user.home')", QuestionFailed, "does not exist"),
+        ("SELECT java_method('java.lang.System', 'exit', 1)", QuestionFailed, "does not exist"),
+        ("SELECT no_such FROM silver.patient", QuestionFailed, "does not exist"),
+        ("SELECT * FROM vault.token", QuestionRefused, "vault.token"),
+        ("SELECT * FROM parquet.`/etc/passwd`", QuestionRefused, "is not a table"),
+        ('SELECT * FROM "delta"."/tmp"', QuestionRefused, "is not a table"),
+        ("SELECT CAST(gender AS INTEGER) FROM silver.patient", QuestionFailed, "stopped before the end"),
+        ("SELECT format_bytes(patient_key) FROM silver.patient", QuestionFailed, "Spark"),
+    ],
+)
+def test_what_is_not_to_be_asked_is_refused_in_our_words(asked, question, error, says):
+    with pytest.raises(error, match=says) as caught:
+        answer(asked, question, "spark")
+    assert "Ada" not in str(caught.value)
+
+
+def test_the_access_log_has_what_spark_has_shown(small, spark_session):
+    answer(small, "SELECT patient_key FROM silver.patient", "spark")
+    told, shown = (json.loads(event.told) for event in checkpoint.journal_of(small.project / "lake").events())
+    assert (told["action"], told["columns_read"]) == ("query", ["silver.patient.patient_key"])
+    assert (shown["action"], shown["rows_shown"], len(shown["patients"])) == ("shown", 3, 3)
+
+
+@pytest.mark.prove
+def test_a_lake_that_only_spark_can_read_is_read_by_spark_if_lake_yml_says_so(small, spark_session, monkeypatch):
+    for name, value in small.environment.items():
+        monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(cli.app, ["-p", str(small.project), "tables", "upgrade", "--spark", "--yes"])
+    assert done.exit_code == 0, done.output
+    with pytest.raises(TableUpgraded, match="query it with"):
+        answer(small, "SELECT COUNT(*) FROM silver.patient", "")
+    assert answer(small, "SELECT COUNT(*) AS n FROM silver.patient", "spark") == [["n"], [3]]
+    small.say("lake.yml", "engine: duck", "engine: spark")
+    assert answer(small, "SELECT COUNT(*) AS n FROM silver.patient", "") == [["n"], [3]]
+
+
+def test_a_file_that_is_gone_is_told(small, spark_session):
+    for file in Path(small.project / "lake/silver/department_versions").glob("*.parquet"):
+        file.unlink()
+    with pytest.raises(LakeDamaged):
+        answer(small, "SELECT * FROM silver.department", "spark")
+
+
+def test_nothing_released_is_told(tmp_path, spark_session):
+    with pytest.raises(QuestionRefused, match="nothing is released yet"):
+        answer(made(tmp_path), "SELECT 1 FROM silver.patient", "spark")
