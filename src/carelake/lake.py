@@ -12,7 +12,7 @@ from itertools import permutations
 from pathlib import Path
 
 from . import checkpoint, declare, epochs, migrate, reconcile, release, repaired, silver
-from .engine import Engine
+from .engine import Engine, orphans
 from .errors import (
     EngineFailed,
     LakeBusy,
@@ -125,6 +125,8 @@ def opened(
         for folder in sorted({*roots.values(), originals / "bronze", originals / "staging"}):
             _make(folder)  # the roots before what lies in them, so that others may enter neither
     with _alone(roots["audit"]) if writing else nullcontext():
+        if writing:
+            orphans.end(originals / "staging")
         lake = _found(project, environment, engine=engine)
         if writing:
             first(lake)
@@ -139,11 +141,13 @@ def still(project: Path, environment: Mapping[str, str], engine: str = "") -> It
 
     Raises what `opened` raises, and `LakeMissing` if there is none yet.
     """
-    _, roots, _ = _placed(project)
+    _, roots, originals = _placed(project)
     if not (roots["audit"] / "audit").is_dir():
         raise LakeMissing("nothing is stored where lake.yml says that the lake is.", "Run `carelake run` first.")
-    with _alone(roots["audit"]), opened(project, environment, writing=False, engine=engine) as lake:
-        yield lake
+    with _alone(roots["audit"]):
+        orphans.end(originals / "staging")
+        with opened(project, environment, writing=False, engine=engine) as lake:
+            yield lake
 
 
 @contextmanager

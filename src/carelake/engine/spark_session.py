@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LakeError
+from . import orphans
 
 DELTA = "io.delta:delta-spark_4.2_2.13:4.4.0"  # tools/jars.lock pins what it consists of
 SMALL = str(100 * 1024 * 1024)  # bytes: what compaction makes files of, and below which it takes them together
@@ -115,6 +116,7 @@ def _start(scratch: Path, settings: Mapping[str, str]) -> Any:
         fix = "Try `java -version`: Spark 4.2 needs 17 or 21. Without a network its jars must lie in pyspark/jars."
         raise SparkMissing("Spark did not start.", fix) from None
     session.sparkContext.setLogLevel("OFF")
+    orphans.note(scratch, int(session.sparkContext._jvm.java.lang.ProcessHandle.current().pid()))
     for name in PYTHONS:
         getLogger(name).disabled = True
     return session
