@@ -58,5 +58,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests wait for servers, processes and disks."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: tests wait for servers, processes, disks and Spark."""
+    return (os.cpu_count() or 1) + 2

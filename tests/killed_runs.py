@@ -95,7 +95,7 @@ class Hospital:
         return Hospital(to)
 
 
-def opened_on_day_one(folder: Path) -> Hospital:
+def opened_on_day_one(folder: Path, transactions: int = 150) -> Hospital:
     """A hospital that nobody has loaded yet."""
     hospital = Hospital(folder)
     pages = {"lake.yml": f"{LAKE}rules:{PATIENT}", "sources/emr.yml": SOURCE}
@@ -110,7 +110,7 @@ def opened_on_day_one(folder: Path) -> Hospital:
         rows = [(f"p{n}", f"Ann {n}" if n % 19 else None, f"123-45-{n:04}", "1936-02-28") for n in range(60)]
         db.executemany("INSERT INTO patients VALUES (?, ?, ?, ?, '2026-05-01 10:00:00')", rows)
         db.executemany("INSERT INTO providers VALUES (?, ?)", [(f"d{n}", f"Dr {n}") for n in range(8)])
-        rows = [(f"t{n}", f"p{n % 70}", f"d{n % 9}", "2026-04-01", f"{n}.10", "0.00") for n in range(150)]
+        rows = [(f"t{n}", f"p{n % 70}", f"d{n % 9}", "2026-04-01", f"{n}.10", "0.00") for n in range(transactions)]
         db.executemany("INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, '2026-05-02 10:00:00')", rows)
     _claims(folder, 1, [("c1", "t1", "Pending"), ("c2", "t2", "Paid"), ("c2", "t2", "Denied"), ("c3", "t3", "Paid")])
     return hospital
@@ -150,7 +150,7 @@ now = datetime.fromisoformat(sys.argv[1])
 options.now = lambda: now
 from carelake.serve import cli
 from carelake.source import sql
-sql.read.__kwdefaults__["range_rows"] = 60  # so that a first load of 150 rows is cut into three
+sql.read.__kwdefaults__["range_rows"] = 60 if {small} else 80_000  # so that a first load is cut into three
 {before}
 sys.argv = ["carelake", "-p", *sys.argv[2:]]
 cli.main()
@@ -213,9 +213,20 @@ def started(
     hospital: Hospital, now: datetime, before: str = "", words: Sequence[str] = ("run",)
 ) -> subprocess.Popen[str]:
     """`carelake run`, or what `words` say, at that hour. `before` is Python that runs in its process first."""
-    command = [sys.executable, "-c", RUN.format(before=before), now.isoformat(), str(hospital.project), *words]
+    command = [
+        sys.executable,
+        "-c",
+        RUN.format(before=before, small=_is_small(hospital)),
+        now.isoformat(),
+        str(hospital.project),
+        *words,
+    ]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=hospital.folder, env=hospital.environment)
+
+
+def _is_small(hospital: Hospital) -> bool:
+    return (hospital.folder / "emr.db").stat().st_size < 1_000_000
 
 
 def run(hospital: Hospital, now: datetime, before: str = "", words: Sequence[str] = ("run",)) -> str:
@@ -266,10 +277,10 @@ Held = Mapping[str, Counter[tuple[tuple[str, Any], ...]]]
 def held(hospital: Hospital) -> Held:
     """Every table of the lake, row by row; a moment of a run is the day of that run."""
     with opened(hospital.project, hospital.environment, writing=False) as lake:
-        return {name: _rows(lake.engine.ask(select).to_pylist()) for name, select in _selects(lake).items()}
+        return {name: _rows(lake.engine.ask(select).to_pylist()) for name, select in selects(lake).items()}
 
 
-def _selects(lake: Lake) -> dict[str, str]:
+def selects(lake: Lake) -> dict[str, str]:
     """Everything that is stored, but the steps of each run."""
     tables = lake.declared.tables
     selects = {

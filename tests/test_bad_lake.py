@@ -81,7 +81,7 @@ print(did.exit_code(strict=False), sorted(set(failed(did).values())), *failed(di
 @pytest.mark.parametrize(
     ("behind", "then"),
     some(
-        2,
+        1,
         [
             ("refine npi", "refine patient"),
             ("release release", "keep audit.run_steps"),
@@ -280,7 +280,7 @@ ALONE = ["lake/audit/load_logs", "originals/vault/key_map", "originals/vault/tok
          "restricted/restricted/patient_history"]  # fmt: skip
 
 
-@pytest.mark.parametrize("folder", some(2, ALONE))
+@pytest.mark.parametrize("folder", some(1, ALONE))
 def test_what_no_run_could_bring_back_is_missed_before_anything_is_built_upon_its_absence(
     folder: str, small: Small, undisturbed: dict[str, list[tuple[object, ...]]]
 ) -> None:
@@ -318,7 +318,7 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize(("files", "spoil"), some(2, SPOILT.values()), ids=SPOILT)
+@pytest.mark.parametrize(("files", "spoil"), some(1, SPOILT.values()), ids=SPOILT)
 @pytest.mark.parametrize(
     "table",
     some(1, ["lake/audit/load_logs", "lake/silver/patient_versions", "originals/vault/key_map"]),
@@ -423,7 +423,7 @@ def test_a_folder_that_cannot_hold_tables_is_refused(name: str, small: Small) ->
 
 @pytest.mark.parametrize(
     "name",
-    some(1, ['quo\'te "ünï 🏥" $HOME', "ünï 🏥 100%", "a b", "-p"]),
+    some(0, ['quo\'te "ünï 🏥" $HOME', "ünï 🏥 100%", "a b", "-p"]),
 )
 def test_a_project_may_have_nearly_any_name_and_be_run_from_anywhere(
     name: str, small_origin: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -493,7 +493,7 @@ UNFIT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "where", "code", "words", "exit_code"), some(4, UNFIT.values()), ids=UNFIT)
+@pytest.mark.parametrize(("spoil", "where", "code", "words", "exit_code"), some(2, UNFIT.values()), ids=UNFIT)
 def test_a_line_of_the_declarations_that_cannot_be_computed_is_named(
     spoil: Callable[[Small], None], where: str, code: str, words: list[str], exit_code: int, small: Small,
     undisturbed: dict[str, list[tuple[object, ...]]],

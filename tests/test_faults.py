@@ -124,6 +124,7 @@ def made_whole(lake: Small, on_day_three: Rows) -> None:
     assert contents(lake) == on_day_three
 
 
+@pytest.mark.prove
 def test_optimize_and_vacuum_that_are_killed_lose_nothing(
     worn_origin: Small, on_day_three: Rows, tmp_path: Path
 ) -> None:

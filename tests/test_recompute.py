@@ -142,7 +142,7 @@ def test_a_fact_recomputed_by_key_is_what_it_would_be_built_whole(
     seed: int, small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(duck, "SUPERSEDED", 50)  # so that even a small table is never built whole again
-    lives(small, seed, 4)
+    lives(small, seed, 3)
     for name in FACTS:
         stored = DeltaTable(str(small.project / "lake/gold" / name))
         assert any(field.name.startswith("_revision_of_") for field in stored.schema().fields), name

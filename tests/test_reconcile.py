@@ -158,10 +158,13 @@ MedicareID, InsertDate, '2024-11-20' FROM transactions WHERE TransactionID = 'T4
 # First the four charges came to 470.105 and 260.50 paid, in cents 730.61; then T4 came again, with T5 behind it.
 @pytest.mark.parametrize(
     ("change", "numbers"),
-    [
-        (without_last, "the source says 871.11, bronze 830.61: -40.50 apart. 2 of 2 items disagree"),
-        (with_a_cent_more, "the source says 871.11, bronze 871.12: 0.01 apart. 1 of 2 items disagree"),
-    ],
+    some(
+        1,
+        [
+            (without_last, "the source says 871.11, bronze 830.61: -40.50 apart. 2 of 2 items disagree"),
+            (with_a_cent_more, "the source says 871.11, bronze 871.12: 0.01 apart. 1 of 2 items disagree"),
+        ],
+    ),
 )
 def test_what_is_lost_or_altered_on_the_way_holds_the_release_until_all_is_read_again(
     change: Callable[[Batches], Batches], numbers: str, small: Small, monkeypatch: pytest.MonkeyPatch
@@ -305,7 +308,7 @@ def clean(chance: random.Random, usual: float, days: int) -> list[Mapping[str, A
     return [load(begin, many) for begin, many in zip(began, rows, strict=True)]
 
 
-@pytest.mark.parametrize("usual", some(2, [3, 20000, 20, 100, 1000]))
+@pytest.mark.parametrize("usual", some(1, [20, 3, 20000, 100, 1000]))
 def test_on_two_hundred_clean_days_at_most_one_in_twenty_is_a_false_alarm(usual: float) -> None:
     chance = random.Random(f"clean {usual}")
     loads = clean(chance, usual, 60 + 200)

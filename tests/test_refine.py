@@ -75,13 +75,23 @@ SEEN = hours(24 * 212)  # 2026-08-01
 
 
 @pytest.fixture
-def lake(tmp_path: Path, make_engine: MakeEngine) -> InMemory:
+def lake(tmp_path: Path, make_any_engine: MakeEngine) -> InMemory:
+    return lake_of(tmp_path, make_any_engine)
+
+
+@pytest.fixture
+def on_each(tmp_path: Path, make_engine: MakeEngine) -> InMemory:
+    """The same, on Spark in CI, too."""
+    return lake_of(tmp_path, make_engine)
+
+
+def lake_of(tmp_path: Path, make: MakeEngine) -> InMemory:
     pages = {"silver/person.yml": PERSON}
     pages |= {
         "sources/hos-a.yml": SOURCE.format(zone="America/New_York"),
         "sources/hos-b.yml": SOURCE.format(zone="UTC"),
     }
-    return InMemory(tmp_path, declared(tmp_path, pages), make_engine)
+    return InMemory(tmp_path, declared(tmp_path, pages), make)
 
 
 def land(lake: InMemory, *rows: dict[str, Any], feed: str = "hos-a.people") -> Load:
@@ -96,8 +106,8 @@ def refined(lake: InMemory, *rows: dict[str, Any], feed: str = "hos-a.people") -
     return lake.ask("SELECT * FROM silver.person_all ORDER BY person_key")
 
 
-def test_silver_holds_tokens_states_and_exact_types_and_no_more(lake):
-    (row,) = refined(lake, ANN)
+def test_silver_holds_tokens_states_and_exact_types_and_no_more(on_each):
+    (row,) = refined(on_each, ANN)
     assert row["person_key"] == 1
     assert row["person_id"].startswith("RECORD-")
     assert row["full_name"].startswith("PATIENT-")
@@ -120,12 +130,12 @@ TIMES = [
 ]
 
 
-def test_times_are_utc_and_a_source_says_its_zone_once(lake):
+def test_times_are_utc_and_a_source_says_its_zone_once(on_each):
     for feed in ("hos-a.people", "hos-b.people"):
         told = [(n, told) for n, (of, told, _) in enumerate(TIMES) if of == feed]
-        land(lake, *({**ANN, "id": f"{n}", "visits": f"{n}", "changed": at} for n, at in told), feed=feed)
-    lake.refine(now=SEEN)
-    rows = lake.ask("SELECT visits, updated_at, valid_from FROM silver.person_all ORDER BY visits")
+        land(on_each, *({**ANN, "id": f"{n}", "visits": f"{n}", "changed": at} for n, at in told), feed=feed)
+    on_each.refine(now=SEEN)
+    rows = on_each.ask("SELECT visits, updated_at, valid_from FROM silver.person_all ORDER BY visits")
     assert [tuple(row.values()) for row in rows] == [(n, utc, utc) for n, (_, _, utc) in enumerate(TIMES)]
 
 
@@ -145,14 +155,14 @@ UNREADABLE = [
 ]
 
 
-def test_a_row_that_cannot_be_read_or_breaks_a_rule_is_held_back_with_its_reason(lake):
+def test_a_row_that_cannot_be_read_or_breaks_a_rule_is_held_back_with_its_reason(on_each):
     rows = [{**ANN, "id": f"{n}", column: value} for n, (column, value, _) in enumerate(UNREADABLE)]
-    load = land(lake, *rows)
-    lake.refine(now=SEEN)
-    assert lake.ask("SELECT COUNT(*) AS n FROM silver.person") == [{"n": 0}]
-    lake.engine.show("landed", bronze.files(lake.bronze, [load]), "row")
-    of_row = {row["row"]: tuple(row[name] for name in COLUMNS) for row in lake.ask("SELECT * FROM landed")}
-    held = lake.ask("SELECT _load_row, quarantine_reasons FROM quarantine.person")
+    load = land(on_each, *rows)
+    on_each.refine(now=SEEN)
+    assert on_each.ask("SELECT COUNT(*) AS n FROM silver.person") == [{"n": 0}]
+    on_each.engine.show("landed", bronze.files(on_each.bronze, [load]), "row")
+    of_row = {row["row"]: tuple(row[name] for name in COLUMNS) for row in on_each.ask("SELECT * FROM landed")}
+    held = on_each.ask("SELECT _load_row, quarantine_reasons FROM quarantine.person")
     found = Counter((of_row[row["_load_row"]], row["quarantine_reasons"]) for row in held)
     told = (tuple(row[name] for name in COLUMNS) for row in rows)
     assert found == Counter(zip(told, (reason for *_, reason in UNREADABLE), strict=True))
@@ -192,15 +202,15 @@ def test_equal_numbers_of_two_hospitals_are_two_people(lake):
     assert rows[0]["full_name"] != rows[1]["full_name"]
 
 
-def test_what_is_held_back_shows_in_all_until_a_good_version_takes_its_place(lake):
-    refined(lake, {**ANN, "born": "2027-01-01"})
-    lake.land("hos-a.people", [{**ANN, "changed": "2026-03-09"}], columns=COLUMNS, seen=SEEN)
-    lake.refine(now=SEEN)
-    (row,) = lake.ask("SELECT is_quarantined, is_current FROM silver.person_all")
+def test_what_is_held_back_shows_in_all_until_a_good_version_takes_its_place(on_each):
+    refined(on_each, {**ANN, "born": "2027-01-01"})
+    on_each.land("hos-a.people", [{**ANN, "changed": "2026-03-09"}], columns=COLUMNS, seen=SEEN)
+    on_each.refine(now=SEEN)
+    (row,) = on_each.ask("SELECT is_quarantined, is_current FROM silver.person_all")
     assert row == {"is_quarantined": False, "is_current": True}
-    lake.land("hos-a.people", [{**ANN, "changed": "2026-03-10", "visits": "many"}], columns=COLUMNS, seen=SEEN)
-    lake.refine(now=SEEN)
-    (row,) = lake.ask("SELECT is_quarantined, visits FROM silver.person_all")
+    on_each.land("hos-a.people", [{**ANN, "changed": "2026-03-10", "visits": "many"}], columns=COLUMNS, seen=SEEN)
+    on_each.refine(now=SEEN)
+    (row,) = on_each.ask("SELECT is_quarantined, visits FROM silver.person_all")
     assert row == {"is_quarantined": False, "visits": 3}  # the last good version stays
 
 
@@ -213,12 +223,12 @@ def test_no_value_of_a_person_is_in_any_file_of_silver_or_quarantine(lake, tmp_p
         assert secret not in held
 
 
-def test_an_optional_column_that_a_feed_leaves_out_is_empty(tmp_path, make_engine):
+def test_an_optional_column_that_a_feed_leaves_out_is_empty(tmp_path, make_any_engine):
     table = PERSON.replace("rules:\n", "  ward: {type: text, kind: not_personal, optional: true}\n"
                            "  beds: {type: integer, kind: not_personal, optional: true}\nrules:\n")  # fmt: skip
     pages = {"silver/person.yml": table, "sources/one.yml": SOURCE.format(zone="UTC")}
     assert table != PERSON
-    lake = InMemory(tmp_path / "lake", declared(tmp_path / "p", pages), make_engine)
+    lake = InMemory(tmp_path / "lake", declared(tmp_path / "p", pages), make_any_engine)
     names = ("id", "first", "last", "born", "lives", "owes", "visits", "member", "changed")
     lake.land(
         "one.people", [dict.fromkeys(names, "1") | {"born": "2000-01-01", "changed": "2026-01-01"}], columns=names

@@ -43,6 +43,7 @@ def undisturbed(repaired: Hospital, tmp_path_factory: pytest.TempPathFactory) ->
     return hospital
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("moment", ["after quarantine.patient"])
 def test_a_run_that_is_killed_while_it_takes_in_repairs_is_made_good_by_the_next(
     repaired, undisturbed, tmp_path, moment
@@ -53,6 +54,7 @@ def test_a_run_that_is_killed_while_it_takes_in_repairs_is_made_good_by_the_next
     assert differences(held(hospital), held(undisturbed)) == []
 
 
+@pytest.mark.prove
 def test_a_repair_that_is_killed_is_given_again_and_made_once(day_one, undisturbed, tmp_path):
     hospital = day_one.copied(tmp_path / "hospital")
     words = repair(hospital)

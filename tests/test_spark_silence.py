@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -10,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from canaries import Place, Planted, Search
+from canary_places import shipped_words
 from lake_engines import need_spark
-from small_lake import KEY, NOW, Small, made
+from small_lake import KEY, NOW, PATIENTS, Small, cells, made
 
 from carelake import keys
 from carelake.engine.duck import Duck
@@ -43,18 +46,31 @@ spark:
   spark.eventLog.compress: 'false'
   spark.eventLog.dir: {events}
 """
-PERSONS = ("111-11-1111", "222-22-2222", "Byron", "Planck", "Meitner", "555-0101", "1 Elm", "Springfield", "1980-12-10")
+KEPT = {"PatientID", "Gender", "ModifiedDate"}  # what is no identifier, or shorter than what can be searched for
 
 
 def texts(folder: Path, pattern: str) -> Iterator[str]:
     yield from (path.read_text(errors="replace") for path in folder.rglob(pattern) if path.is_file())
 
 
-def secrets(lake: Small) -> set[str]:
+def secrets(lake: Small) -> list[Planted]:
     """The master key, and every data key that it opens, as they could be written."""
     roots = {layer: lake.project / zone for layer, zone in ZONES.items()}
     ring = keys.ring(Duck(roots, lake.folder), lambda: [bytes.fromhex(KEY)])
-    return {KEY} | {key.hex() for key in ring.opened.values()}
+    raw = [bytes.fromhex(KEY), *ring.opened.values()]
+    assert len(raw) > 3
+    written = (told for key in raw for told in (key.hex(), str(list(key)), base64.b64encode(key).decode(), str(key)))
+    return [Planted("key", told) for told in written]
+
+
+def persons() -> list[Planted]:
+    header, rows = cells(PATIENTS)
+    return [
+        Planted(name, value)
+        for row in rows
+        for name, value in zip(header, row, strict=True)
+        if name not in KEPT and len(value) > 3
+    ]
 
 
 @pytest.mark.prove
@@ -74,6 +90,7 @@ def test_no_key_and_nobody_is_in_the_event_log_in_a_plan_or_in_a_commit(tmp_path
     assert PLANTED in told  # so that plans are searched
     assert "MapInArrow" in told  # also those that read a key
     assert json.dumps("carelake.note")[1:-1] in told  # and notes of commits
-    sought = {*secrets(lake), *PERSONS}
-    assert len(sought) > len(PERSONS) + 3
-    assert {word for word in sought if word in told} == set()
+    search = Search([*secrets(lake), *persons()], ordinary=shipped_words())
+    assert search.found([Place("the logs", told.encode())]) == set()
+    for planted in (*secrets(lake), *persons()):  # each of them would be found
+        assert search.found([Place("the logs", f"a plan of '{planted.value}' and so on".encode())]), planted.kind

@@ -218,7 +218,7 @@ def on_spark(seed: int, make: MakeEngine) -> None:
     feeds = ["one.roll", "one.roll", "one.news", "two.roll"]
     steps = [
         Step(chance.choice(feeds), chance.random() < 0.5, chance.choice([None, None, 4, 12, 30]), chance.random() < 0.5)
-        for _ in range(chance.randint(2, 4))
+        for _ in range(chance.randint(2, 3))
     ]
     pieces = chance.choice([(1, 0), (1, 0.9), (300, 0), (2_000_000, 0.9)])
     generated(steps, seed, 200, list(TABLES)[seed % len(TABLES)], pieces, make)
