@@ -6,9 +6,11 @@ those with which Spark calls into Java, is refused before Spark sees it.
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,17 +37,24 @@ GONE = ("FAILED_READ_FILE", "FileNotFoundException", "DELTA_FILE_NOT_FOUND", "PA
 OTHERWISE = "Say it with what both engines know (docs/deployment.md), or leave out `--engine spark`."
 
 
-@contextmanager
-def on_spark(settings: Mapping[str, str]) -> Iterator[OnSpark]:
-    """Spark, as it answers. It is stopped behind the question, unless it ran before. Raises `SparkMissing`."""
-    runs = SparkContext._active_spark_context is not None
-    with TemporaryDirectory(prefix="carelake-", ignore_cleanup_errors=True) as scratch:
-        session = started(Path(scratch), settings)
-        try:
-            yield OnSpark(session)
-        finally:
-            if not runs:
-                session.stop()
+def on_spark(settings: Mapping[str, str]) -> OnSpark:
+    """Spark, as it answers. It runs until the process ends, for further questions. Raises `SparkMissing`."""
+    return OnSpark(started(Path(_scratch().name), settings))
+
+
+@cache
+def _scratch() -> TemporaryDirectory[str]:
+    """Where Spark keeps, encrypted, what it spills; gone when the process ends."""
+    scratch = TemporaryDirectory(prefix="carelake-", ignore_cleanup_errors=True)
+    atexit.register(_end, scratch)
+    return scratch
+
+
+def _end(scratch: TemporaryDirectory[str]) -> None:
+    running = SparkContext._active_spark_context
+    if running is not None:
+        running.stop()
+    scratch.cleanup()
 
 
 class OnSpark:

@@ -40,16 +40,16 @@ def ask(
     asked = questions.parsed(question)
     named = questions.tables(asked)
     asker = asker or Asker.here(project)
-    with _answering(project, declared, engine) as answering:
-        shown = Shown(project, declared, answering, as_it_stands, asker.audience)
-        with answering.opened({name: shown.select(name) for name in named}) as opened:
-            columns, literals = tuple(questions.columns(asked, opened.columns)), questions.literals(question)
-            known = {name: [column.lower() for column in held] for name, held in opened.columns.items()}
-            persons = questions.persons(question, known, PERSON)
-            log = Log(root(project, declared, "lake"), asker)
-            number = log.asked(Read("query", named, columns, shown.release, literals))
-            answer = opened.ask(question)
-            yield pa.RecordBatchReader.from_batches(answer.schema, log.shown(number, answer, persons))
+    answering = _answering(project, declared, engine)
+    shown = Shown(project, declared, answering, as_it_stands, asker.audience)
+    with answering.opened({name: shown.select(name) for name in named}) as opened:
+        columns, literals = tuple(questions.columns(asked, opened.columns)), questions.literals(question)
+        known = {name: [column.lower() for column in held] for name, held in opened.columns.items()}
+        persons = questions.persons(question, known, PERSON)
+        log = Log(root(project, declared, "lake"), asker)
+        number = log.asked(Read("query", named, columns, shown.release, literals))
+        answer = opened.ask(question)
+        yield pa.RecordBatchReader.from_batches(answer.schema, log.shown(number, answer, persons))
 
 
 @contextmanager
@@ -80,19 +80,15 @@ def telling(
 def tables(project: Path, engine: str = "") -> list[str]:
     """Every table a question may name, as far as there is a release."""
     declared = declare.read(project)
-    with _answering(project, declared, engine) as answering:
-        return Shown(project, declared, answering).names()
+    return Shown(project, declared, _answering(project, declared, engine)).names()
 
 
-@contextmanager
-def _answering(project: Path, declared: Declarations, engine: str) -> Iterator[Answering]:
+def _answering(project: Path, declared: Declarations, engine: str) -> Answering:
     if not engine and is_upgraded(root(project, declared, "lake")):
         engine = declared.place.engine
     if engine != "spark":
-        yield Embedded()
-        return
+        return Embedded()
     refuse_missing()
     from .answering_spark import on_spark  # only who asks for it has it
 
-    with on_spark(declared.place.spark) as answering:
-        yield answering
+    return on_spark(declared.place.spark)
