@@ -44,7 +44,7 @@ def log(folder: Path, sizes: list[list[int]]) -> tuple[list[tuple[Event, int]], 
                 journal.append({"at": len(moved), "of": count})
         if number < len(sizes):
             waiting = journals[0].events()
-            heads.append(access.head(heads[-1] if heads else None, waiting, f"moment {number}", KEY))
+            heads.append(access.head(heads[-1] if heads else None, waiting, f"2020-01-{number:02}T00:00:00+00:00", KEY))
             moved += [(event, number) for event in waiting]
             journals[0].forget(waiting)
     return moved, journals[0].events(), heads
@@ -116,10 +116,10 @@ def test_what_is_done_to_the_log_before_the_last_head_is_named(how, tmp_path):
 def test_a_head_that_was_signed_by_another_or_is_gone_is_named(tmp_path):
     moved, waiting, heads = log(tmp_path, [[3], [2], [4], [0]])
     other = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
-    forged = access.head(heads[0], [event for event, of in moved if of == 2], "another moment", other)
+    forged = access.head(heads[0], [event for event, of in moved if of == 2], "2020-01-02T00:00:00+00:00", other)
     assert any("head 2" in flaw for flaw in access.verify(moved, waiting, [heads[0], forged, heads[2]], None).flaws)
     assert any("head 2" in flaw for flaw in access.verify(moved, waiting, [heads[0], heads[2]], None).flaws)
-    resigned = access.head(None, [event for event, of in moved], "all anew", KEY)
+    resigned = access.head(None, [event for event, of in moved], "2020-01-09T00:00:00+00:00", KEY)
     flaws = access.verify([(event, 1) for event, _ in moved], waiting, [resigned], heads).flaws
     assert any(flaw.startswith("head 1") for flaw in flaws)
 

@@ -3,6 +3,7 @@
 A head says which events a checkpoint took in, each by the beginning of its digest, and bears the digest of the head
 before it. What is changed, taken out, put in or moved before the last head is found, and named. Whoever can write the
 lake could write its heads too: those that an anchor keeps, where they cannot, are believed before those of the lake.
+Events that were kept for long enough may be retired: a head says so, signed like all others.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -18,8 +20,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from .journal import BEGIN, Event, digest, spelled
+from .retention import cutoff
 
 SHORT = 16  # signs of a digest that a head keeps of each event
+LEAST = "6 years"  # that events are kept: 45 CFR 164.316(b)(2)(i) and 164.528(a)(1)
 
 
 class Head(NamedTuple):
@@ -30,18 +34,34 @@ class Head(NamedTuple):
     signature: str
 
 
+class Retired(NamedTuple):
+    """What was kept for long enough: the events of all heads up to number `head`. `last` are those among them that
+    others follow in their chain, each as (chain, number, digest).
+    """
+
+    head: int
+    last: Sequence[tuple[str, int, str]]
+
+
 @dataclass(frozen=True)
 class Found:
     """What `verify` finds."""
 
     events: int
+    retired: int  # events that were kept for long enough, and are gone
     heads: int
     not_anchored: int  # events that no head in the anchor tells of; in none at all, if there is no anchor
     flaws: tuple[str, ...]  # each names a record, as `chain/number`, or a head
 
 
-def head(before: Head | None, events: Sequence[Event], made_at: str, key: Ed25519PrivateKey) -> Head:
-    """The head over `events`, which the checkpoint after `before` takes in."""
+def head(
+    before: Head | None,
+    events: Sequence[Event],
+    made_at: str,
+    key: Ed25519PrivateKey,
+    retired: Retired | None = None,
+) -> Head:
+    """The head over `events`, which the checkpoint after `before` takes in. One of no events says what is `retired`."""
     segments: dict[str, list[Event]] = {}
     for event in sorted(events):
         segments.setdefault(event.chain, []).append(event)
@@ -56,6 +76,7 @@ def head(before: Head | None, events: Sequence[Event], made_at: str, key: Ed2551
                 chain: {"first": mine[0].number, "digests": [event.digest[:SHORT] for event in mine]}
                 for chain, mine in segments.items()
             },
+            **({"retired": retired._asdict()} if retired else {}),
         }
     )
     return Head(number, told, key.sign(told.encode()).hex())
@@ -73,11 +94,24 @@ def verify(
     """
     believed = {one.number: one for one in (*heads, *(anchored or ()))}
     order = [believed[number] for number in sorted(believed)]
-    covered = _covered(order)
-    flaws = [*_of_heads(order, heads, anchored), *_of_events(moved, waiting, covered, len(order))]
+    covered, let_go = _covered(order), retired(_signed(order))
+    flaws = [*_of_heads(order, heads, anchored), *_of_events(moved, waiting, covered, let_go, len(order))]
     sure = _covered([one for one in order if one.number in {one.number for one in anchored or heads}])
     known = {(event.chain, event.number) for event in (*(event for event, _ in moved), *waiting)}
-    return Found(len(known), len(order), len(known - sure.keys()), tuple(dict.fromkeys(flaws)))
+    gone = sum(number <= let_go.head for place, (_, number) in covered.items() if place not in known)
+    return Found(len(known), gone, len(order), len(known - sure.keys()), tuple(dict.fromkeys(flaws)))
+
+
+def retired(heads: Iterable[Head]) -> Retired:
+    """What heads say that was kept for long enough, all together."""
+    told = [one["retired"] for one in map(_told, heads) if "retired" in one]
+    last = [(chain, number, mark) for one in told for chain, number, mark in one["last"]]
+    return Retired(max((one["head"] for one in told), default=0), last)
+
+
+def made_at(one: Head) -> datetime:
+    """When a head was made."""
+    return datetime.fromisoformat(_told(one)["made_at"])
 
 
 def _covered(heads: Iterable[Head]) -> dict[tuple[str, int], tuple[str, int]]:
@@ -105,17 +139,28 @@ def _of_heads(order: Sequence[Head], heads: Sequence[Head], anchored: Sequence[H
             yield f"head {one.number}: the lake has another one than the anchor, or none"
     if [one.number for one in order] != list(range(1, len(order) + 1)):
         yield f"head {_first_gap(order)} is gone"
-    first_key = _told(order[0]).get("public_key", "") if order else ""
+    signed = _signed(order)
     for one in order:
-        if not _is_signed(one, first_key):
+        if one not in signed:
             yield f"head {one.number} is not as it was signed"
     for before, after in pairwise(order):
         if _told(after).get("before") != _digest_of(before):
             yield f"head {after.number} does not follow head {before.number}"
+    for one in signed:
+        let_go = retired([one]).head
+        least = cutoff(LEAST, made_at(one))
+        if let_go and not all(least and made_at(other) < least for other in signed if other.number <= let_go):
+            yield f"head {one.number} retires what was not kept for {LEAST}"
 
 
 def _first_gap(order: Sequence[Head]) -> int:
     return next((n for n, one in enumerate(order, 1) if one.number != n), len(order))
+
+
+def _signed(order: Sequence[Head]) -> list[Head]:
+    """The heads that are as they were signed with the key of the first."""
+    public_key = _told(order[0]).get("public_key", "") if order else ""
+    return [one for one in order if _is_signed(one, public_key)]
 
 
 def _is_signed(one: Head, public_key: str) -> bool:
@@ -134,6 +179,7 @@ def _of_events(
     moved: Sequence[tuple[Event, int]],
     waiting: Sequence[Event],
     covered: Mapping[tuple[str, int], tuple[str, int]],
+    let_go: Retired,
     heads: int,
 ) -> Iterator[str]:
     there: dict[tuple[str, int], Event] = {}
@@ -149,19 +195,22 @@ def _of_events(
             yield f"{_name((event.chain, event.number))} is not in the journal as it is in the lake"
     for place, (short, number) in covered.items():
         if place not in there:
-            yield f"{_name(place)}, which head {number} tells of, is gone"
+            if number > let_go.head:
+                yield f"{_name(place)}, which head {number} tells of, is gone"
         elif not there[place].digest.startswith(short):
             yield f"{_name(place)} is not the one that head {number} tells of"
-    yield from _of_chains(there)
+    yield from _of_chains(there, {(chain, number): mark for chain, number, mark in let_go.last})
 
 
-def _of_chains(there: Mapping[tuple[str, int], Event]) -> Iterator[str]:
-    """Where a chain has a gap, or an event does not follow the one before it."""
+def _of_chains(there: Mapping[tuple[str, int], Event], last: Mapping[tuple[str, int], str]) -> Iterator[str]:
+    """Where a chain has a gap, or an event does not follow the one before it, which may be the `last` that is gone."""
     chain, number, before = "", 0, BEGIN
     for place in sorted(there):
         event = there[place]
         if event.chain != chain:
-            chain, number, before = event.chain, 0, BEGIN
+            chain = event.chain
+            number = event.number - 1 if (chain, event.number - 1) in last else 0
+            before = last.get((chain, number), BEGIN)
         number += 1
         if event.number != number:
             yield f"{_name((chain, number))} is gone"

@@ -19,8 +19,7 @@ def questions(lake: Lake) -> list[Told]:
     """Everything that was asked for, oldest first, each with how many rows were shown of it, and whose: also what no
     checkpoint has moved yet.
     """
-    waiting = checkpoint.journal_of(lake.root("audit")).events()
-    return together((*(event for event, _ in checkpoint.stored(lake.engine)), *waiting))
+    return together((*(event for event, _ in checkpoint.stored(lake.engine)), *checkpoint.waiting(lake)))
 
 
 def together(events: Iterable[Event]) -> list[Told]:

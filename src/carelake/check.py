@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from . import check_rules, plan, recompute, sql
 from .check_sql import at, not_portable, refused_in_expression, refused_in_select
-from .check_upkeep import mistakes_in_retention, mistakes_in_upkeep
+from .check_upkeep import mistakes_in_access_log, mistakes_in_retention, mistakes_in_upkeep
 from .check_words import SOURCE, misnamed, unfit, unknown
 from .errors import Mistake, choose
 from .model import VIEWS
@@ -276,6 +276,7 @@ def mistakes_in_lake(
     yield from misnamed(page, "encrypted_by", page.part("encrypted_by"), "roots")
     yield from _no_day(page)
     yield from mistakes_in_upkeep(page)
+    yield from mistakes_in_access_log(page)
     yield from mistakes_in_retention(page, sources)
     for table, rules in page.part("rules").items():
         yield from unknown(page, table, "table", tables)

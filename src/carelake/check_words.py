@@ -61,7 +61,7 @@ MAY_HAVE = {
     "channel": {"mail", "through", "sender", "webhook", "format", "after"},
     "release": {"keep"},
     "retention": {"bronze", "sources"},
-    "access log": {"anchor"},
+    "access log": {"anchor", "keep"},
     "roots": {"lake", "originals", "restricted"},
     "privacy page": {"columns", "kinds", "lowered", "sparse_zip3", "custom", "labels"},
     "label": {"when"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,9 +65,19 @@ def of(lake: Lake, now: datetime) -> int:
     Raises `SettingMissing` without the vault's key, `AnchorUnwritable`, and what the journal and the engine raise.
     """
     moved = make(lake.engine, journal_of(lake.root("audit")), key_of(lake), now)
+    exported(lake)
+    return moved
+
+
+def exported(lake: Lake) -> None:
+    """Export the heads of the lake, if lake.yml names an anchor. Raises `AnchorUnwritable`."""
     if anchor := anchor_of(lake):
         export(stored_heads(lake.engine), anchor)
-    return moved
+
+
+def waiting(lake: Lake) -> list[Event]:
+    """The events that no checkpoint has moved yet."""
+    return journal_of(lake.root("audit")).events()
 
 
 def anchor_of(lake: Lake) -> Path | None:
@@ -81,21 +92,30 @@ def make(engine: Engine, journal: Journal, key: Ed25519PrivateKey, now: datetime
     """
     heads = stored_heads(engine)
     number = heads[-1].number + 1 if heads else 1
-    waiting = journal.events()
+    pending = journal.events()
     begun = {(event.chain, event.number) for event, _ in stored(engine, number)}
-    fresh = [event for event in waiting if (event.chain, event.number) not in begun]
+    fresh = [event for event in pending if (event.chain, event.number) not in begun]
     if fresh:
         engine.lend("logged", pa.Table.from_pylist([_as_row(event, number) for event in fresh], SCHEMA))
         engine.append(TABLE, "SELECT * FROM logged")
         engine.let_go("logged")
     taken = [event for event, _ in stored(engine, number)]
     if taken:
-        made = access.head(heads[-1] if heads else None, taken, now.isoformat(), key)
-        engine.lend("head", pa.Table.from_pylist([made._asdict()], _HEAD))
-        engine.append(HEADS, "SELECT * FROM head")
-        engine.let_go("head")
-    journal.forget(waiting)
+        put_head(engine, access.head(heads[-1] if heads else None, taken, now.isoformat(), key))
+    journal.forget(pending)
     return len(taken)
+
+
+def put_head(engine: Engine, made: Head) -> None:
+    """Add a head to those of the lake."""
+    engine.lend("head", pa.Table.from_pylist([made._asdict()], _HEAD))
+    engine.append(HEADS, "SELECT * FROM head")
+    engine.let_go("head")
+
+
+def take_out(engine: Engine, head: int) -> None:
+    """Take the events of all heads up to one out of the lake."""
+    engine.replace(TABLE, f"SELECT {', '.join(SCHEMA.names)} FROM {TABLE} WHERE head > {head:d}")
 
 
 def _as_row(event: Event, head: int) -> dict[str, Any]:
@@ -162,11 +182,10 @@ def _read(anchor: Path) -> Iterator[Head]:
 def verify(lake: Lake) -> Found:
     """Compare the log with its heads: see access.py. What its columns say is compared with the record itself."""
     engine, anchor = lake.engine, anchor_of(lake)
-    waiting = journal_of(lake.root("audit")).events()
-    found = access.verify(stored(engine), waiting, stored_heads(engine), anchored(anchor) if anchor else None)
+    found = access.verify(stored(engine), waiting(lake), stored_heads(engine), anchored(anchor) if anchor else None)
     odd = (f"record {chain}/{number}" for chain, number in _odd(engine))
     wrong = tuple(f"{record}: a column says another thing than the record" for record in odd)
-    return Found(found.events, found.heads, found.not_anchored, (*found.flaws, *wrong))
+    return replace(found, flaws=(*found.flaws, *wrong))
 
 
 def _odd(engine: Engine) -> Iterator[tuple[str, int]]:

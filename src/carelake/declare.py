@@ -313,6 +313,7 @@ def _place(page: Page) -> Place:
         retention=Retention(kept.get("bronze", FOREVER), kept.get("sources", {})),
         report=says.get("report", Place.report),
         anchor=page.part("access_log").get("anchor", Place.anchor),
+        log_kept=page.part("access_log").get("keep", Place.log_kept),
         env=says.get("env", Place.env),
         officer=says.get("privacy_officer", Place.officer),
         encrypted_by=page.part("encrypted_by"),

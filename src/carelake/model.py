@@ -302,6 +302,7 @@ class Place:
     retention: Retention = field(default_factory=Retention)
     report: str = ""  # the folder that each run writes its quality report to; none, if it is empty
     anchor: str = ""  # the folder that heads of the access log are exported to; none, if it is empty
+    log_kept: str = "6 years"  # for how long events of the access log are kept: see retention.py
     env: Literal["prod", "dev"] = "prod"  # in `dev`, a privacy page that shows more needs no signature
     officer: str = ""  # the public key of whoever signs the privacy page, in hexadecimal; nobody does, if it is empty
     encrypted_by: Mapping[str, str] = field(default_factory=dict)  # root -> what encrypts it at rest, as somebody says

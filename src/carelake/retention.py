@@ -1,4 +1,4 @@
-"""How long rows of bronze are kept, in the words of lake.yml. Pure."""
+"""How long rows of bronze, and events of the access log, are kept, in the words of lake.yml. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from datetime import datetime, timedelta
 
 from .model import FOREVER
 
+LEAPS = datetime(2004, 3, 1)  # behind two leap days within a little more than four years
 PERIOD = re.compile(r"([1-9][0-9]{0,3}) (day|month|year)s?")
 
 
 def is_period(words: str) -> bool:
     """Whether `words` say how long: `2 years`, `18 months`, `90 days`, or `forever`."""
     return words == FOREVER or bool(PERIOD.fullmatch(words))
+
+
+def is_as_long(words: str, least: str) -> bool:
+    """Whether one period is as long as another, or longer, also where that spans most leap days."""
+    begins, least_begins = cutoff(words, LEAPS), cutoff(least, LEAPS)
+    return begins is None or (least_begins is not None and begins <= least_begins)
 
 
 def cutoff(words: str, now: datetime) -> datetime | None:

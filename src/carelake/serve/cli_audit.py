@@ -42,6 +42,21 @@ def checkpoint(as_json: Json = False) -> None:
     typer.echo(json.dumps({"events": moved}) if as_json else f"{moved:,} events were moved and signed.")
 
 
+@app.command()
+def purge(
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be taken out.")] = False, as_json: Json = False
+) -> None:
+    """Take events out of the log that are older than `access_log: {keep: ...}` in lake.yml says: six years."""
+    from ..upkeep import log_purge
+    from . import show_audit
+
+    done = log_purge.purge(State.project, os.environ, now(), dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps({**asdict(done), "dry_run": dry_run}, default=str))
+    else:
+        show_audit.purged(done, dry_run=dry_run)
+
+
 @app.command("who-saw")
 def who_saw(patient: Annotated[int, typer.Argument(help="The patient's patient_key.")], as_json: Json = False) -> None:
     """List who was shown rows of a patient; and how often rows were shown that name no patient."""

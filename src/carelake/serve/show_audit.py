@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..access import Found
+from ..upkeep.log_purge import LogPurged
 from .show import console
 
 NO_ANCHOR = (
@@ -26,9 +27,22 @@ def found(told: Found, anchor: Path | None) -> None:
     said = f"{told.events:,} events under {told.heads:,} heads"
     out.print(f"{said}: {f'{len(told.flaws):,} flaws.' if told.flaws else 'as they were written.'}")
     where = "anchored" if anchor else "signed"
+    if told.retired:
+        out.print(f"{told.retired:,} more were kept for long enough, and are gone: see `carelake audit purge`.")
     out.print(f"{told.not_anchored:,} of them are not {where} yet: a change of those need not show.")
     if anchor is None:
         out.print(f"[dim]{NO_ANCHOR}[/]")
+
+
+def purged(done: LogPurged, *, dry_run: bool) -> None:
+    """What went of the log, or would."""
+    would = "would be" if dry_run else "were"
+    of = f", the newest of {done.before:%Y-%m-%d}" if done.before else ""
+    console().print(f"The log is kept for {done.policy}: {done.events:,} events{of} {would} taken out.", soft_wrap=True)
+    if done.holds:
+        console().print(f"Nothing is, while holds stand: {', '.join(map(str, done.holds))}. See `carelake hold list`.")
+    elif done.events and not dry_run:
+        console().print("A signed head says so. Their files go with `carelake vacuum`; backups are not reached.")
 
 
 def events(told: Sequence[dict[str, Any]]) -> None:
