@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from small_lake import Small
 
 from carelake import pipeline, project, synth
 from carelake.errors import LakeBusy, QuestionRefused, SettingMissing
@@ -221,3 +222,12 @@ def test_a_registry_that_is_down_is_a_warning_once_there_is_an_older_copy_and_fa
     down = pipeline.run(folder, environment, NOW + timedelta(days=2), as_of=date(2026, 6, 30))
     assert outcomes(down)["extract npi.registry"] == "warned"
     assert (down.exit_code(strict=False), down.exit_code(strict=True)) == (0, 20)
+
+
+def test_a_file_that_no_feed_takes_is_told_each_time_without_what_its_sender_wrote(small: Small) -> None:
+    small.put("claims/claims_of_byron_hospitl1.csv", "a,b\n1,2\n")
+    for day in (2, 3):
+        told = [one for one in small.run(day).steps if "no feed takes" in one.found]
+        assert [(one.step, one.name, one.outcome) for one in told] == [("extract", "landing", "warned")]
+        assert "claims/claims_xx_xxxxx_xxxxxxx1.csv" in told[0].found
+        assert "byron" not in told[0].found

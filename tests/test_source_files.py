@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from carelake import errors
 from carelake.model import Feed
-from carelake.source import Delivery, Progress, files, files_text
+from carelake.source import Delivery, Progress, files, files_folder, files_text
 from carelake.source.files_csv import batches
 from carelake.source.files_look import look
 from carelake.source.files_scan import Limits
@@ -659,3 +659,24 @@ def test_two_passes_over_a_large_file_hold_little_of_it(landing: Path, monkeypat
 def test_a_feed_without_files_delivers_nothing(landing: Path) -> None:
     assert landed(landing) == []
     assert landed(landing, replace(feed(), load="full")) == []
+
+
+# --- what no feed takes ----------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_no_feed_takes_is_found_and_what_is_ours_or_ignored_is_not(landing):
+    takes = [
+        feed("claims/*hospital1*", control={"suffix": ".ctl"}),
+        feed("claims/*hospital2*"),
+        feed("npi/a*", ignore="npi/*"),
+        feed("years/20??/*.csv"),
+        feed("../elsewhere/*"),
+        feed("/elsewhere/*"),
+    ]
+    for name in ("claims/hospital1.csv", "claims/hospital1.csv.ctl", "claims/hospital2.csv.part", "claims/.hidden",
+                 "claims/below/hospital9.csv", "npi/a1.csv", "npi/header.csv", "years/2024/a.csv", "years/old/b.txt",
+                 "archive/2024/11/30/claims/hospital9.csv", "quarantine/claims/hospital9.csv"):  # fmt: skip
+        put(landing, CLAIMS, name)
+    assert files_folder.unclaimed(takes, landing) == []
+    missed = [put(landing, CLAIMS, name) for name in ("claims/hospitl1.csv", "years/2023/a.txt")]
+    assert [path for path, _ in files_folder.unclaimed(takes, landing)] == missed

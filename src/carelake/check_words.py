@@ -50,6 +50,7 @@ MAY_HAVE = {
     "feed": {
         "about", "table", "files", "service", "load", "watermark", "lookback", "key", "fills", "columns", "contract",
         "types", "delete_when", "wanted", "control", "time_zone", "active", "archive",
+        "ignore",
     },
     "control": {"rows", "sum"},
     "mart": {"kpi", "recompute_by", "z_order"},

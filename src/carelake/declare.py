@@ -352,6 +352,7 @@ def _feeds(page: Page) -> Iterator[Feed]:
             active=says.get("active") != "false",
             optional=page.says.get("optional") == "true",
             archive=says.get("archive") != "false",
+            ignore=says.get("ignore", Feed.ignore),
         )
 
 

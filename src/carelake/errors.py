@@ -287,7 +287,7 @@ class LakeFull(LakeError):
 class LakeBusy(LakeError):
     code = "LAKE-502"
     exit_code = 50
-    why = "Two runs at once would land the same rows twice."
+    why = "Two at once would undo each other's work, or do it twice."
 
 
 class LakeDamaged(LakeError):

@@ -243,5 +243,7 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LakeBusy("another run is writing to this lake.", "Wait for it to end, and run again.") from None
+            raise LakeBusy(
+                "another run or command is writing to this lake.", "Wait for it to end, and try again."
+            ) from None
         yield

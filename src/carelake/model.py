@@ -154,6 +154,7 @@ class Feed:
     idle: str = "switched off in the declarations"  # why, where it is not active
     optional: bool = False  # not an error when its connection is not set
     archive: bool = True  # move a delivered file to `archive/`
+    ignore: str = ""  # the files beside its own that nobody misses, as a pattern
 
     @property
     def relation(self) -> str:

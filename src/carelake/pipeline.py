@@ -30,6 +30,11 @@ BEHIND = (
     " order is kept, but times are shown that never were: set the clock (`timedatectl`), and run again."
 )
 UNSIGNED = "it shows more than the shipped page, and nobody signed it, which passes in `env: dev` only: {}."
+UNCLAIMED = (
+    "no feed takes what lies beside its files: {}. Name such files as `files:` of a feed says, move them away, or let"
+    " `ignore:` of the feed name them."
+)
+FEW = 5  # names that are told
 FORGOTTEN = (
     "declared no more, and its rows stay in silver and in every figure. If its source was renamed, give it the old name"
     " again, or it is loaded twice. If it has ended, declare it with `active: false`."
@@ -63,6 +68,7 @@ def run(
             for feed in feeds:
                 did_step(_extract(lake, feed, did, reconcile, denied))
             did_step(_refine(lake, minted, did, feeds))
+        did_step(_unclaimed(lake))
         did_step(_forgotten(lake))
         did_step(_build(lake, did))
         did_step(publication.check(lake, did))
@@ -165,6 +171,18 @@ def _forgotten(lake: Lake) -> Iterator[Step]:
     """The feeds that have loads and are declared no more: renamed, most often, and then loaded a second time."""
     for name in lake.ledger.forgotten(lake.declared.feeds):
         yield Step("extract", name, "warned", found=FORGOTTEN)
+
+
+def _unclaimed(lake: Lake) -> Iterator[Step]:
+    """The files that lie in a landing folder, and that no feed takes: misnamed, most often, and else missed unseen."""
+    landings: dict[str, list[Feed]] = {}
+    for feed in lake.declared.feeds:
+        if feed.reader == "files" and feed.connection != "reference" and not lake.secrets.missing(feed.connection):
+            landings.setdefault(lake.connection(feed), []).append(feed)
+    for landing, feeds in landings.items():
+        if names := readers.unclaimed(feeds, Path(landing)):
+            listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW:,} more" if len(names) > FEW else "")
+            yield Step("extract", "landing", "warned", found=UNCLAIMED.format(listed))
 
 
 def _refine(lake: Lake, minted: vault.Vault, did: Run, feeds: Sequence[Feed]) -> Iterator[Step]:

@@ -16,6 +16,7 @@ import typer
 
 from .. import declare, pipeline, project, synth
 from ..project import ProjectExists
+from ..secret import Secrets
 from ..synth import defects
 from ..synth.defect_table import listed
 from . import door, kpis, show
@@ -75,8 +76,7 @@ def play(folder: Path, patients: int) -> int:
     out = show.console()
     made = folder / "project"
     project.make(made, "rcm")
-    for name, value in synth.connections(folder / "hospitals").items():
-        (made / "secrets" / name).write_text(f"{value}\n")
+    Secrets(made, {}).bring(synth.connections(folder / "hospitals"))
     spent = 0.0
     for day in (1, 2):
         out.print(f"\n[bold]Day {day}: what the hospitals hold {'now' if day == 1 else 'a day later'}[/]\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ def find(feed: Feed, landing: Path, now: datetime, pause: Callable[[], None]) ->
 
     Raises `SourceUnreachable` if there is no such folder, and `FileOutside` if the pattern leads out of it.
     """
-    if Path(feed.at).is_absolute() or ".." in Path(feed.at).parts:
+    if _leads_out(feed):
         fix = (
             f"Write `files:` of feed '{feed.name}' in sources/{feed.source}.yml as a pattern below the landing folder."
         )
@@ -48,6 +48,27 @@ def _is_data(path: Path, landing: Path, feed: Feed) -> bool:
     inside = path.relative_to(landing).parts
     hidden = any(part.startswith(".") for part in inside)
     return inside[0] not in (ARCHIVE, QUARANTINE) and not hidden and path.is_file() and not is_control(path, feed)
+
+
+def unclaimed(feeds: Sequence[Feed], landing: Path) -> list[tuple[Path, Feed]]:
+    """The files beside those of `feeds` that none of them takes, each with a feed that looks into its folder."""
+    looking = [feed for feed in feeds if not _leads_out(feed)]
+    folders = {folder: feed for feed in looking for folder in landing.glob(str(Path(feed.at).parent))}
+    found = {path: feed for folder, feed in folders.items() if folder.is_dir() for path in folder.iterdir()}
+    taken = {path for feed in looking for path in landing.glob(feed.at)}
+    return [
+        (path, feed)
+        for path, feed in sorted(found.items(), key=lambda one: one[0])
+        if path not in taken and all(_is_data(path, landing, one) and not _is_ignored(path, one) for one in looking)
+    ]
+
+
+def _leads_out(feed: Feed) -> bool:
+    return Path(feed.at).is_absolute() or ".." in Path(feed.at).parts
+
+
+def _is_ignored(path: Path, feed: Feed) -> bool:
+    return bool(feed.ignore) and path.match(feed.ignore)
 
 
 def _growing(files: list[Path], now: datetime, pause: Callable[[], None]) -> set[Path]:

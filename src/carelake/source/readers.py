@@ -21,6 +21,14 @@ def read(feed: Feed, connection: str, progress: Progress, now: datetime, *, whol
     return files.read(feed, connection, progress, now, whole=whole)
 
 
+def unclaimed(feeds: Sequence[Feed], landing: Path) -> list[str]:
+    """The files of a landing folder that none of its feeds takes, as they may be told."""
+    from .files_folder import unclaimed
+    from .files_names import shown
+
+    return [shown(path, landing, feed) for path, feed in unclaimed(feeds, landing)]
+
+
 def look_up(
     feed: Feed, connection: str, progress: Progress, now: datetime, wanted: Sequence[str], cache: Path
 ) -> Iterator[Delivery]:
