@@ -168,16 +168,39 @@ def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Pat
 def _staged(engine: Engine, delivery: Delivery, sequence: int, work: Path) -> list[Path]:
     names = [quoted(name) for name in delivery.schema.names]
     own = [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
+    select = f"SELECT {', '.join([*names, *own])} FROM delivered"
+    if parts := _read_elsewhere(engine, delivery, select, work):
+        return parts
     failed = _Watched(delivery)
     engine.lend("delivered", failed.reader)
     try:
-        return engine.write_files(f"SELECT {', '.join([*names, *own])} FROM delivered", work)
+        return engine.write_files(select, work)
     except Exception:
         if failed.error:  # the reader's own error says more than the engine's
             raise failed.error from None
         raise
     finally:
         engine.let_go("delivered")
+
+
+def _read_elsewhere(engine: Engine, delivery: Delivery, select: str, work: Path) -> list[Path]:
+    """What other machines have staged. Nothing if there are none, or if they could not: then it is read here, and what
+    is wrong has its own words.
+    """
+    if not delivery.elsewhere or not engine.gather("delivered", delivery.elsewhere, delivery.schema):
+        return []
+    try:
+        parts = engine.write_files(select, work)
+        delivery.arrived()
+        if delivery.expected in (None, _count(parts)):
+            return parts
+    except EngineFailed:
+        pass
+    finally:
+        engine.let_go("delivered")
+    shutil.rmtree(work, ignore_errors=True)
+    delivery.warnings.append(f"{delivery.name} could not be read by the executors, and was read by the driver.")
+    return []
 
 
 class _Watched:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -164,7 +165,8 @@ def _deliveries(lake: Lake, feed: Feed, progress: Progress, did: Run, reconcile:
         return readers.look_up(
             feed, lake.connection(feed), progress, did.started, sorted(filter(None, wanted)), lake.cache
         )
-    return readers.read(feed, lake.connection(feed), progress, did.started, whole=reconcile)
+    there = partial(lake.secrets.filled, feed.connection)
+    return readers.read(feed, lake.connection(feed), progress, did.started, whole=reconcile, there=there)
 
 
 def _forgotten(lake: Lake) -> Iterator[Step]:

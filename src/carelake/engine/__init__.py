@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
+
+Batches = Callable[[], Iterator[pa.RecordBatch]]
 
 
 class Layout(NamedTuple):
@@ -58,6 +60,11 @@ class Engine(Protocol):
     def lend(self, name: str, rows: pa.Table | pa.RecordBatchReader | Callable[[], pa.Table]) -> None:
         """Let SELECTs of this run read `rows` as `name`. A reader is read once. A function is called where the rows
         are needed, and can be sent there: what it gives is in no plan.
+        """
+
+    def gather(self, name: str, pieces: Callable[[], Sequence[Batches]], schema: pa.Schema) -> bool:
+        """Let SELECTs of this run read as `name` what functions give, each called once on a machine that has room, one
+        after the other in their order. False, and none is made, if there is no machine but this one.
         """
 
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:

@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
 from ..foreign import in_our_words
-from . import Layout
+from . import Batches, Layout
 from .duck_view import (
     NUMBER,
     all_of,
@@ -121,6 +121,9 @@ class Duck:
     def lend(self, name: str, rows: pa.Table | pa.RecordBatchReader | Callable[[], pa.Table]) -> None:
         self.db.register(name, rows() if callable(rows) else rows)
         self._of_this_run[name] = "LENT"
+
+    def gather(self, name: str, pieces: Callable[[], Sequence[Batches]], schema: pa.Schema) -> bool:
+        return False
 
     @in_our_words("show")
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:

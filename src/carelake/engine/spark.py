@@ -12,7 +12,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from ..foreign import in_our_words
-from . import Layout, spark_read
+from . import Batches, Layout, spark_read
 from .files import files, flaws, layout, strays, unneeded
 from .revision import REVISION, SUPERSEDED, latest, revised_by, superseding
 from .spark_session import started
@@ -92,6 +92,11 @@ class Spark:
         else:
             lent = spark_read.called(self.session, rows)
         self.relations.show(name, lent)
+
+    @in_our_words("gather")
+    def gather(self, name: str, pieces: Callable[[], Sequence[Batches]], schema: pa.Schema) -> bool:
+        self.relations.show(name, spark_read.gathered(self.session, pieces(), schema))
+        return True
 
     @in_our_words("show")
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:

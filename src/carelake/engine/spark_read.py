@@ -144,6 +144,18 @@ def called(session: Any, make: Callable[[], pa.Table]) -> Any:
     return session.range(0, 1, 1, 1).mapInArrow(rows, _struct(make().schema))
 
 
+def gathered(session: Any, pieces: Sequence[Callable[[], Iterator[pa.RecordBatch]]], schema: pa.Schema) -> Any:
+    """What functions give, each a task of its own."""
+    known = _known(schema)
+
+    def given(places: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for place in (place for batch in places for place in batch.column(0).to_pylist()):
+            for batch in pieces[place]():
+                yield from pa.Table.from_batches([batch]).cast(known).to_batches()
+
+    return session.range(0, len(pieces), 1, max(1, len(pieces))).mapInArrow(given, _struct(known))
+
+
 def transformed(rows: Any, by: Callable[[pa.Table], pa.Table], columns: Mapping[str, str]) -> Any:
     """What a function makes of rows, some at a time, where they lie."""
     schema = pa.schema([(name, arrow_of(kind)) for name, kind in columns.items()])
@@ -183,11 +195,16 @@ def spooled(session: Any, rows: pa.RecordBatchReader, folder: Path) -> Any:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     file = folder / "part-0000.parquet"
-    schema = pa.schema([(field.name, _of_spark(field.type)) for field in rows.schema])
+    schema = _known(rows.schema)
     with pq.ParquetWriter(file, schema, compression="zstd", store_schema=False) as writer:
         for batch in rows:
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))
     return of_files(session, [str(file)], schema)
+
+
+def _known(schema: pa.Schema) -> pa.Schema:
+    """The columns of `schema` in types that Spark has."""
+    return pa.schema([(field.name, _of_spark(field.type)) for field in schema])
 
 
 def _of_spark(kind: pa.DataType) -> pa.DataType:
@@ -214,7 +231,7 @@ def united(session: Any, files: Sequence[Path], number: str) -> Any:
     """See `Engine.show`."""
     groups: dict[pa.Schema, list[str]] = {}
     for file in files:
-        known = pa.schema([(field.name, _of_spark(field.type)) for field in pq.read_schema(file)])
+        known = _known(pq.read_schema(file))
         groups.setdefault(known, []).append(str(file))
     spelled: dict[str, tuple[str, pa.DataType]] = {}
     for field in (field for schema in groups for field in schema):

@@ -6,7 +6,7 @@ deliveries whose batches are pulled once, in order. Nothing of a row may reach a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -51,6 +51,9 @@ class Sum:
     each: str  # portable SQL of what one landed value adds, with the column at {0}
 
 
+Batches = Callable[[], Iterator[pa.RecordBatch]]
+
+
 @dataclass
 class Delivery:
     """What becomes one load. `batches` is pulled once; `rejects`, and what was counted, are right only after that."""
@@ -71,6 +74,8 @@ class Delivery:
     rejects: list[tuple[int, str, str]] = field(default_factory=list)  # line number, reason code, the line itself
     warnings: list[str] = field(default_factory=list)  # for the operator; no value of a row
     committed: Callable[[], None] = _nothing  # called when the load exists: moves a file to the archive
+    elsewhere: Callable[[], Sequence[Batches]] | None = None  # cuts it into what other machines can read at once
+    arrived: Callable[[], None] = _nothing  # called when they have: the source may have moved on, and is asked anew
 
 
 class Reader(Protocol):

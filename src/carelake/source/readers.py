@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,12 +10,22 @@ from ..model import Feed
 from . import Delivery, Progress
 
 
-def read(feed: Feed, connection: str, progress: Progress, now: datetime, *, whole: bool = False) -> Iterator[Delivery]:
-    """The deliveries of `feed`, which reads a database or files: see `Reader`."""
+def read(
+    feed: Feed,
+    connection: str,
+    progress: Progress,
+    now: datetime,
+    *,
+    whole: bool = False,
+    there: Callable[[], str] | None = None,
+) -> Iterator[Delivery]:
+    """The deliveries of `feed`, which reads a database or files: see `Reader`. `there` gives the connection to other
+    machines, from their secrets.
+    """
     if feed.reader == "sql":
         from . import sql
 
-        return sql.read(feed, connection, progress, now, whole=whole)
+        return sql.read(feed, connection, progress, now, whole=whole, there=there)
     from . import files
 
     return files.read(feed, connection, progress, now, whole=whole)

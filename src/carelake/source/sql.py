@@ -6,9 +6,10 @@ table is cut into key ranges, each a delivery, so that a restart repeats one ran
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import pyarrow as pa
 
@@ -19,8 +20,9 @@ from .sql_catalogue import relation
 from .sql_connect import connected
 from .sql_contract import check_columns, check_schema
 from .sql_database import at_one_moment
-from .sql_extraction import PARTITIONS, Extraction, boundary, counted, rows
+from .sql_extraction import PARTITIONS, PAYS_TO_CUT, Extraction, boundary, counted, rows
 from .sql_query import Range
+from .sql_stretch import stretches
 from .sql_types import Stored, reading
 from .sql_watermark import Unreadable, Window
 
@@ -36,18 +38,20 @@ def read(
     whole: bool,
     partitions: int = PARTITIONS,
     range_rows: int = RANGE_ROWS,
+    there: Callable[[], str] | None = None,
 ) -> Iterator[Delivery]:
-    """The deliveries of `feed`, of which there is one, or one a key range of a big first load: see `Reader`.
+    """The deliveries of `feed`, of which there is one, or one a key range of a big first load: see `Reader`. `there`
+    gives the connection to other machines, which may then read what is big.
 
     A delivery's batches must be pulled before the next delivery is asked for. Raises a kind of `SourceFailed`.
     """
     who = f"{feed.source}/{feed.name}"
     with connected(who, connection) as database:
-        there = relation(database, who, feed.at)
-        check_columns(feed, there)
+        found = relation(database, who, feed.at)
+        check_columns(feed, found)
         at_one_moment(database)
         everything = whole or feed.load == "full"
-        began = Extraction(feed, who, database, there, partitions=partitions)
+        began = Extraction(feed, who, database, found, partitions=partitions, there=there)
         extraction = _typed(_windowed(began, progress, now, everything), progress)
         key = _key_to_cut_by(extraction, progress, range_rows)
         if key is None:
@@ -148,12 +152,19 @@ def _delivery(extraction: Extraction, keys: Range | None = None, *, whole: bool)
         warnings=list(extraction.warnings),
     )
     delivery.batches = _watched(delivery, extraction, keys)
+    if extraction.there and not extraction.database.sqlite and extraction.expected > PAYS_TO_CUT:
+        delivery.elsewhere = partial(stretches, extraction, extraction.there, keys)
+        delivery.arrived = partial(_count_anew, delivery, extraction, keys)
     return delivery
 
 
 def _watched(delivery: Delivery, extraction: Extraction, keys: Range | None) -> Iterator[pa.RecordBatch]:
-    """The batches. Where they are not of one moment, and the table has changed since, what was counted says nothing."""
     yield from rows(extraction, keys, delivery.warnings)
+    _count_anew(delivery, extraction, keys)
+
+
+def _count_anew(delivery: Delivery, extraction: Extraction, keys: Range | None) -> None:
+    """Where rows are not of one moment, and the table has changed since, what was counted says nothing."""
     if not extraction.database.snapshot and not extraction.database.sqlite:
         again, _ = counted(extraction, keys=keys)
         if (again.expected, again.sums) != (extraction.expected, extraction.sums):

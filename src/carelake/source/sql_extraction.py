@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 
@@ -38,6 +38,7 @@ class Extraction:
     expected: int = 0
     sums: Mapping[str, Sum] = field(default_factory=dict)  # what its amounts come to, where that can be told exactly
     partitions: int = PARTITIONS
+    there: Callable[[], str] | None = None  # gives the connection on other machines
 
     @property
     def schema(self) -> pa.Schema:
@@ -97,10 +98,10 @@ def _batches(extraction: Extraction, keys: Range | None) -> Iterator[pa.RecordBa
     if extraction.database.sqlite:
         query = sql_query.rows(extraction.relation, readings, extraction.rows, inside(extraction, keys))
         return from_sqlite(extraction.who, extraction.database.sqlite, query, readings, schema)
-    return over_the_wire(extraction.database, _queries(extraction, keys), extraction.partitions, readings, schema)
+    return over_the_wire(extraction.database, queries(extraction, keys), extraction.partitions, readings, schema)
 
 
-def _queries(extraction: Extraction, keys: Range | None) -> Iterator[str]:
+def queries(extraction: Extraction, keys: Range | None) -> Iterator[str]:
     """The queries whose answers are together what is to be read, each a stretch of the table."""
     there, readings = extraction.relation, extraction.readings
     for stretch in _stretches(extraction, keys):
