@@ -62,3 +62,46 @@ def test_ctes_of_one_name_in_two_places_stay_two(sql_engine):
 def test_a_table_of_two_words_can_be_called_otherwise():
     told = render("SELECT t.a, silver.t.b FROM silver.t", "spark", lambda name: name.replace(".", "__"))
     assert told == "SELECT t.a, t.b FROM silver__t AS t"
+
+
+HELD = "SELECT CAST(1 AS INT) AS k UNION ALL SELECT 2 UNION ALL SELECT NULL"
+SETS = {  # what is looked in -> of 1, 2 and NULL, whether each is there
+    "nothing": ("SELECT k FROM ({held}) AS held WHERE k > 5", [False, False, False]),
+    "one": ("SELECT k FROM ({held}) AS held WHERE k = 1", [True, False, None]),
+    "one and NULL": ("SELECT k FROM ({held}) AS held WHERE k IS NULL OR k = 1", [True, None, None]),
+    "NULL": ("SELECT k FROM ({held}) AS held WHERE k IS NULL", [None, None, None]),
+}
+
+
+@pytest.mark.parametrize("of", SETS)
+def test_what_is_in_a_select_is_true_false_or_null_alike_wherever_that_is_asked(of, sql_engine):
+    select, there = SETS[of]
+    inner = select.format(held=HELD)
+    asked = f"""WITH held AS ({HELD})
+SELECT k, k IN ({inner}) AS there, NOT k IN ({inner}) AS absent, CASE WHEN k IN ({inner}) THEN 1 ELSE 0 END AS one,
+    (SELECT COUNT(*) FROM held WHERE NOT k IN ({inner})) AS away,
+    (SELECT COUNT(*) FROM held WHERE k IN ({inner})) AS here
+FROM held ORDER BY COALESCE(k, 9)"""
+    rows = sql_engine.ask(asked)
+    assert [row["there"] for row in rows] == there
+    assert [row["absent"] for row in rows] == [None if one is None else not one for one in there]
+    assert [row["one"] for row in rows] == [int(one is True) for one in there]
+    assert {(row["away"], row["here"]) for row in rows} == {(there.count(False), there.count(True))}
+    (counted,) = sql_engine.ask(f"SELECT COUNT(*) FILTER (WHERE NOT k IN ({inner})) AS n FROM ({HELD}) AS held")
+    assert counted["n"] == there.count(False)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "SELECT id FROM {many} AS m WHERE NOT id IN (SELECT id FROM {many} AS other)",
+        "SELECT COUNT(*) FILTER (WHERE NOT (id > 5 AND id IN (SELECT id FROM {many} AS other))) AS n FROM {many} AS m",
+        "SELECT id, id IN (SELECT id FROM {many} AS other) OR id = 3 AS known FROM {many} AS m",
+    ],
+)
+def test_spark_compares_no_row_with_each_other_row_to_see_what_is_in_a_select(asked, spark_session):
+    many = "(SELECT CAST(id % 7 AS BIGINT) AS id FROM range(0, 1000))"
+    spark = render(asked.format(many="many"), "spark").replace("many", many)
+    plan_of = spark_session.sql(spark)._jdf.queryExecution().executedPlan().toString()
+    assert "NestedLoop" not in plan_of
+    assert "ExistenceJoin" in plan_of

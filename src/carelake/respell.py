@@ -60,6 +60,12 @@ WRITTEN = {
         f"{TEXT} || IF(TYPEOF(x) = 'timestamp', '+00', '')",
     ),
 }
+GIVEN = "given AS lake_given(lake_value)"  # what a SELECT gives, whose column no other is called like
+LOOKED_UP = (
+    f"CASE WHEN x IN (SELECT lake_value FROM {GIVEN}) THEN TRUE"
+    f" ELSE CASE (SELECT SIGN(COUNT(*)) + SIGN(COUNT(*) - COUNT(lake_value)) FROM {GIVEN})"
+    f" WHEN 0 THEN FALSE WHEN 1 THEN IF(x IS NULL, NULL, FALSE) END END"  # given nothing; or something, and no NULL
+)
 WHOLE = (exp.Day, exp.Length, exp.Month, exp.Rank, exp.RowNumber, exp.Year)  # INT there, BIGINT here
 
 
@@ -115,6 +121,28 @@ def _respell(node: exp.Expr) -> None:
         node.replace(_parsed("TRY_TO_TIMESTAMP", *node.expressions))
     elif isinstance(node, exp.Cast):
         _respell_cast(node)
+    elif isinstance(node, exp.In) and node.args.get("query") and not _is_condition(node):
+        _in_place(node, lambda: _looked_up(node))
+
+
+def _is_condition(node: exp.Expr) -> bool:
+    """Whether rows are taken just where it is true: there NULL is as good as FALSE, and Spark seeks equal values."""
+    above = node.parent
+    while isinstance(above, exp.And | exp.Paren):
+        above = above.parent
+    return isinstance(above, exp.Where)
+
+
+def _looked_up(node: exp.In) -> exp.Expr:
+    """`x IN (SELECT ...)` by equal values, and NULL where that is: else Spark compares each row with each, and where it
+    does not, says FALSE for NULL.
+    """
+    says = exp.Paren(this=_template(LOOKED_UP).copy())
+    for place in [place for place in says.walk() if isinstance(place, exp.Table) and place.name == "given"]:
+        place.replace(exp.Subquery(this=node.args["query"].unnest().copy(), alias=place.args["alias"]))
+    for column in [column for column in says.walk() if _stands_for(column)]:
+        column.replace(exp.Paren(this=node.this.copy()))
+    return says
 
 
 def _respell_cast(node: exp.Cast) -> None:
