@@ -279,7 +279,7 @@ def test_nothing_is_found_by_chance() -> None:
 
 @pytest.mark.prove
 def test_nothing_is_found_by_chance_in_100_mb() -> None:
-    search, places = Search(people(5_000)), list(chance(80_000_000))
+    search, places = Search(people(6_000)), list(chance(80_000_000))
     assert len(search.keys) > 1_000_000
     assert sum(len(place.content) for place in places) > 90_000_000
     assert search.found(places) == set()
