@@ -680,3 +680,6 @@ def test_a_file_that_no_feed_takes_is_found_and_what_is_ours_or_ignored_is_not(l
     assert files_folder.unclaimed(takes, landing) == []
     missed = [put(landing, CLAIMS, name) for name in ("claims/hospitl1.csv", "years/2023/a.txt")]
     assert [path for path, _ in files_folder.unclaimed(takes, landing)] == missed
+    for at in ("*.csv", "**/*.csv"):
+        beside = put(landing, CLAIMS, f"beside{len(at)}.txt")
+        assert beside in [path for path, _ in files_folder.unclaimed([feed(at)], landing)]

@@ -182,7 +182,12 @@ def _unclaimed(lake: Lake) -> Iterator[Step]:
         if feed.reader == "files" and feed.connection != "reference" and not lake.secrets.missing(feed.connection):
             landings.setdefault(lake.connection(feed), []).append(feed)
     for landing, feeds in landings.items():
-        if names := readers.unclaimed(feeds, Path(landing)):
+        try:
+            names = readers.unclaimed(feeds, Path(landing))
+        except Exception as error:  # noqa: BLE001 - what cannot be looked into has failed its own feeds already
+            yield failed("extract", "landing", as_ours(error))
+            continue
+        if names:
             listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW:,} more" if len(names) > FEW else "")
             yield Step("extract", "landing", "warned", found=UNCLAIMED.format(listed))
 

@@ -53,8 +53,7 @@ def _is_data(path: Path, landing: Path, feed: Feed) -> bool:
 def unclaimed(feeds: Sequence[Feed], landing: Path) -> list[tuple[Path, Feed]]:
     """The files beside those of `feeds` that none of them takes, each with a feed that looks into its folder."""
     looking = [feed for feed in feeds if not _leads_out(feed)]
-    folders = {folder: feed for feed in looking for folder in landing.glob(str(Path(feed.at).parent))}
-    found = {path: feed for folder, feed in folders.items() if folder.is_dir() for path in folder.iterdir()}
+    found = {path: feed for feed in looking for path in landing.glob(str(Path(feed.at).with_name("*")))}
     taken = {path for feed in looking for path in landing.glob(feed.at)}
     return [
         (path, feed)
