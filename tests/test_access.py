@@ -124,6 +124,41 @@ def test_a_head_that_was_signed_by_another_or_is_gone_is_named(tmp_path):
     assert any(flaw.startswith("head 1") for flaw in flaws)
 
 
+def test_heads_that_are_doubled_forged_or_signed_with_another_key_than_the_vaults_are_named(tmp_path):
+    moved, waiting, heads = log(tmp_path, [[3], [2], [4], [0]])
+    doubled = [heads[0], heads[0], *heads[1:]]
+    assert access.verify(moved, waiting, doubled, heads).flaws == ("head 1 is there 2 times",)
+    assert "head 1 is there 2 times" in access.verify(moved, waiting, [Head(1, "{}", ""), *heads], None).flaws
+    own = KEY.public_key().public_bytes_raw().hex()
+    assert access.verify(moved, waiting, heads, None, own).flaws == ()
+    other = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
+    anew = [access.head(None, [event for event, _ in moved], "2020-01-01T00:00:00+00:00", other)]
+    told = [(event, 1) for event, _ in moved]
+    assert access.verify(told, waiting, anew, None).flaws == ()
+    assert "head 1 is not as it was signed" in access.verify(told, waiting, anew, None, own).flaws
+
+
+def test_a_record_under_no_head_and_rows_without_a_word_are_named_and_stop_nothing(tmp_path):
+    moved, waiting, heads = log(tmp_path, [[3], [2], [4], [0]])
+    said = "record ffff/1 was put in under a head that there is not"
+    for head in (0, -1, 9):
+        assert said in access.verify([*moved, (Event("ffff", 1, "{}", "x"), head)], waiting, heads, heads).flaws
+    assert (
+        "record /0 was put in under a head that there is not"
+        in access.verify([*moved, (Event("", 0, "", ""), 0)], waiting, heads, None).flaws
+    )
+    for told in ("", "[]", '{"number": 2}', '{"number": 2, "segments": []}', '{"segments": {"a": {"first": "x"}}}'):
+        for number in (0, 2):
+            spoilt = [heads[0], Head(number, told, "zz"), heads[2]]
+            assert f"head {number} is not as it was signed" in access.verify(moved, waiting, spoilt, None).flaws
+
+
+def test_an_anchor_that_is_empty_anchors_nothing_and_one_that_lacks_a_head_in_between_is_named(tmp_path):
+    moved, waiting, heads = log(tmp_path, [[3], [2], [4], [0]])
+    assert access.verify(moved, waiting, heads, []).not_anchored == 9
+    assert access.verify(moved, waiting, heads, [heads[0], heads[2]]).flaws == ("head 2 is gone from the anchor",)
+
+
 # --- the journal -----------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +272,23 @@ def told_order(name: str) -> int:
     return ["patient_key", "service_date", "amount"].index(name)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "SELECT p FROM silver.patient AS p", "SELECT patient FROM silver.patient", "SELECT to_json(p) FROM"
+        " silver.patient AS p", "SELECT MAX(p) FROM silver.patient AS p", "SELECT #1 FROM silver.patient",
+        "SELECT a FROM silver.patient AS t(a, b)", "SELECT UNNEST(p) FROM silver.patient AS p",
+    ],
+)  # fmt: skip
+def test_who_takes_a_row_by_another_name_than_its_columns_is_logged_with_all_of_them(fresh: Small, asked: str) -> None:
+    answer = fresh.invoke("query", asked)
+    if answer.exit_code == 0:
+        (told,) = said(fresh, "user", getpass.getuser())
+        assert {"silver.patient.full_name", "silver.patient.patient_id"} <= set(told["columns_read"])
+    else:
+        assert answer.exit_code == 70
+
+
 def test_rows_that_name_no_patient_are_counted_as_such(fresh: Small) -> None:
     fresh.ask("SELECT COUNT(*) FROM silver.claim")
     fresh.ask("SELECT COUNT(*) FROM audit.releases")
@@ -287,6 +339,9 @@ def test_heads_are_exported_to_the_anchor_which_is_believed(fresh: Small, tmp_pa
     table.delete()
     assert fresh.invoke("audit", "verify").exit_code == 60
     anchor.rename(tmp_path / "elsewhere")
+    gone = said(fresh, "verify")
+    assert "the folder of the anchor is not there" in gone["flaws"]
+    assert gone["not_anchored"] == 4
     anchor.write_text("in the way")
     did = fresh.run(3)
     assert [(one.outcome, one.code) for one in did.steps if one.step == "log"] == [("warned", "LAKE-611")]

@@ -182,11 +182,11 @@ def open_roots(lake: Small) -> dict:
     return {one["root"]: one["is_open_to_others"] for one in told(lake)["stands"]["roots"]}
 
 
-def test_the_age_of_a_key_is_that_of_its_first_token_and_of_other_secrets_unknown(worked):
+def test_each_key_of_the_vault_has_its_age_and_what_wraps_it_and_other_secrets_have_none(worked):
     stands = told(worked)["stands"]
-    (key,) = stands["keys"]
-    assert (key["since"], key["days"]) == (FIRST, 24)
-    assert key["tokens"] > 3
+    assert sorted(key["use"] for key in stands["keys"]) == ["access heads", "lookup", "row hash", "seal"]
+    assert {(key["since"], key["days"]) for key in stands["keys"]} == {(FIRST, 24)}
+    assert len({key["wrapped_by"] for key in stands["keys"]}) == 1
     assert {"HOS_A_URL", "LANDING"} <= set(stands["secrets"])
 
 

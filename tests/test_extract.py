@@ -212,6 +212,8 @@ def test_a_dry_run_says_what_would_leave_and_writes_nothing(small: Small) -> Non
 def test_the_access_log_and_the_audit_know_who_got_what(small: Small) -> None:
     extract(small, "out", "--purpose", "study 12", "--address", "1 Campus Way")
     (given,) = json.loads(small.invoke("audit", "disclosures", "--json").stdout)
+    assert given["given"].keys() == {"profile", "address", "agreement"}
+    assert given["given"]["profile"] in small.invoke("audit", "disclosures").stdout
     assert (given["recipient"], given["purpose"], given["rows_shown"], given["patients"]) == (
         "University",
         "study 12",

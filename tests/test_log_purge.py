@@ -33,7 +33,7 @@ def log(folder: Path, days: list[str], each: list[list[int]]) -> Log:
     for number, (day, counts) in enumerate(zip(days, each, strict=True), 1):
         for journal, count in zip(journals, counts, strict=True):
             for _ in range(count):
-                journal.append({"action": "query"})
+                journal.append({"action": "query", "logged_at": f"{day}T00:00:00+00:00"})
         pending = journals[0].events()
         heads.append(access.head(heads[-1] if heads else None, pending, f"{day}T00:00:00+00:00", KEY))
         moved += [(event, number) for event in pending]
@@ -100,9 +100,16 @@ def test_only_heads_behind_which_nothing_younger_lies_are_retired_and_a_question
     assert log_purge.retirable(moved, heads, None) == 0
     clock_set_back = [heads[2], heads[0], heads[1], heads[3]]
     assert log_purge.retirable(moved, clock_set_back, datetime(2016, 1, 1, tzinfo=UTC)) == 0
+    fresh = [
+        (event._replace(told='{"logged_at":"2026-11-22T00:00:00+00:00"}') if of == 2 else event, of)
+        for event, of in moved
+    ]  # its head was made by a clock that was wrong
+    assert log_purge.retirable(fresh, heads, datetime(2021, 1, 1, tzinfo=UTC)) == 1
     chain = next(event.chain for event, of in moved if of == 3)
     shown = [
-        (event._replace(told=json.dumps({"of_number": 3})), of) if event.chain == chain and of == 3 else (event, of)
+        (event._replace(told=json.dumps({"of_number": 3, "logged_at": "2015-01-01T00:00:00+00:00"})), of)
+        if event.chain == chain and of == 3
+        else (event, of)
         for event, of in moved
     ]  # its third event, of head 2, is the question
     assert log_purge.retirable(shown, heads, datetime(2016, 1, 1, tzinfo=UTC)) == 1

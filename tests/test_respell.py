@@ -91,6 +91,22 @@ FROM held ORDER BY COALESCE(k, 9)"""
     assert counted["n"] == there.count(False)
 
 
+def test_a_column_named_x_is_the_one_of_its_own_select(sql_engine):
+    asked = f"SELECT k, k IN (SELECT k + 1 AS x FROM ({HELD}) AS v WHERE k = 1) AS there FROM ({HELD}) AS held"
+    named = asked.replace("SELECT k + 1 AS x FROM", "SELECT x FROM (SELECT k + 1 AS x, k FROM").replace(
+        ") AS v WHERE k = 1)", ") AS v) AS w WHERE k = 1)"
+    )
+    for select in (asked, named):
+        assert {row["k"]: row["there"] for row in sql_engine.ask(select)} == {1: False, 2: True, None: None}
+
+
+def test_a_cte_within_is_the_one_of_its_own_select(sql_engine):
+    inner = f"WITH c AS (SELECT k AS b FROM ({HELD}) AS v WHERE k > 5) SELECT b FROM c"
+    asked = f"WITH c AS (SELECT 1 AS b) SELECT k IN ({inner}) AS none, k IN (SELECT b FROM c) AS one FROM ({HELD}) AS h"
+    rows = sql_engine.ask(f"{asked} WHERE k = 1")
+    assert rows == [{"none": False, "one": True}]
+
+
 @pytest.mark.parametrize(
     "asked",
     [

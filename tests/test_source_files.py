@@ -678,7 +678,8 @@ def test_a_file_that_no_feed_takes_is_found_and_what_is_ours_or_ignored_is_not(l
                  "archive/2024/11/30/claims/hospital9.csv", "quarantine/claims/hospital9.csv"):  # fmt: skip
         put(landing, CLAIMS, name)
     assert files_folder.unclaimed(takes, landing) == []
-    missed = [put(landing, CLAIMS, name) for name in ("claims/hospitl1.csv", "years/2023/a.txt")]
+    names = ("claim/hospital1.csv", "claims/hospitl1.csv", "hospital1.csv", "years/2023/a.txt")
+    missed = [put(landing, CLAIMS, name) for name in names]
     assert [path for path, _ in files_folder.unclaimed(takes, landing)] == missed
     for at in ("*.csv", "**/*.csv"):
         beside = put(landing, CLAIMS, f"beside{len(at)}.txt")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,16 +88,23 @@ def _digest_of(one: Head | None) -> str:
 
 
 def verify(
-    moved: Sequence[tuple[Event, int]], waiting: Sequence[Event], heads: Sequence[Head], anchored: Sequence[Head] | None
+    moved: Sequence[tuple[Event, int]],
+    waiting: Sequence[Event],
+    heads: Sequence[Head],
+    anchored: Sequence[Head] | None,
+    public_key: str = "",
 ) -> Found:
     """Compare `moved`, events of the lake with the number of their head, and `waiting`, those of the journal, with the
-    heads of the lake and of the anchor; None for a lake without one.
+    heads of the lake and of the anchor; None for a lake without one. Heads have to be signed with the key that
+    `public_key` says; that of the first head, if it is not known.
     """
     believed = {one.number: one for one in (*heads, *(anchored or ()))}
     order = [believed[number] for number in sorted(believed)]
-    covered, let_go = _covered(order), retired(_signed(order))
-    flaws = [*_of_heads(order, heads, anchored), *_of_events(moved, waiting, covered, let_go, len(order))]
-    sure = _covered([one for one in order if one.number in {one.number for one in anchored or heads}])
+    signed = _signed(order, public_key or (_told(order[0]).get("public_key", "") if order else ""))
+    covered, let_go = _covered(signed), retired(signed)
+    flaws = [*_of_heads(order, signed, heads, anchored), *_of_events(moved, waiting, covered, let_go, len(order))]
+    kept = {one.number for one in (heads if anchored is None else anchored)}
+    sure = _covered([one for one in signed if one.number in kept])
     known = {(event.chain, event.number) for event in (*(event for event, _ in moved), *waiting)}
     gone = sum(number <= let_go.head for place, (_, number) in covered.items() if place not in known)
     return Found(len(known), gone, len(order), len(known - sure.keys()), tuple(dict.fromkeys(flaws)))
@@ -132,14 +140,21 @@ def _told(one: Head) -> Mapping[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _of_heads(order: Sequence[Head], heads: Sequence[Head], anchored: Sequence[Head] | None) -> Iterator[str]:
+def _of_heads(
+    order: Sequence[Head], signed: Sequence[Head], heads: Sequence[Head], anchored: Sequence[Head] | None
+) -> Iterator[str]:
     there = {one.number: one for one in heads}
+    for number, many in Counter(one.number for one in heads).items():
+        if many > 1:
+            yield f"head {number} is there {many} times"
     for one in anchored or ():
         if there.get(one.number) != one:
             yield f"head {one.number}: the lake has another one than the anchor, or none"
+    kept = {one.number for one in anchored or ()}
+    for number in sorted(set(range(1, max(kept, default=0))) - kept):
+        yield f"head {number} is gone from the anchor"
     if [one.number for one in order] != list(range(1, len(order) + 1)):
         yield f"head {_first_gap(order)} is gone"
-    signed = _signed(order)
     for one in order:
         if one not in signed:
             yield f"head {one.number} is not as it was signed"
@@ -157,9 +172,8 @@ def _first_gap(order: Sequence[Head]) -> int:
     return next((n for n, one in enumerate(order, 1) if one.number != n), len(order))
 
 
-def _signed(order: Sequence[Head]) -> list[Head]:
-    """The heads that are as they were signed with the key of the first."""
-    public_key = _told(order[0]).get("public_key", "") if order else ""
+def _signed(order: Sequence[Head], public_key: str) -> list[Head]:
+    """The heads that are as they were signed with a key."""
     return [one for one in order if _is_signed(one, public_key)]
 
 
@@ -187,7 +201,9 @@ def _of_events(
         place = event.chain, event.number
         if place in there:
             yield f"{_name(place)} is there twice"
-        if number <= heads and covered.get(place, ("", 0))[1] != number:
+        if not 1 <= number <= heads + 1:  # one is of a checkpoint that was killed
+            yield f"{_name(place)} was put in under a head that there is not"
+        elif number <= heads and covered.get(place, ("", 0))[1] != number:
             yield f"{_name(place)} was not there when head {number} was made"
         there[place] = event
     for event in waiting:  # of a checkpoint that was killed, an event is in both: it has to be the same

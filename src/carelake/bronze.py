@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from . import purges
+from . import delivered, purges
+from .delivered import rows_of
 from .engine import Engine
 from .errors import EngineFailed, LakeDamaged, SourceColumnMissing, SourceNameTaken
 from .foreign import in_our_words
@@ -147,10 +148,12 @@ class _Counts:
 def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Path) -> _Counts:
     """Stage what was delivered, and keep of it what is new."""
     key = _key(feed, delivery.schema)
-    staged = _staged(to.engine, delivery, sequence, work)
+    own = [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
+    select = f"SELECT {_listed([*map(quoted, delivery.schema.names), *own])} FROM delivered"
+    staged = delivered.staged(to.engine, delivery, select, work)
     loads = to.ledger.loads(feed)
     prior = files(to.root, loads)
-    read, deleted = _count(staged), 0
+    read, deleted = rows_of(staged), 0
     told = counted(to.engine, delivery, read, staged)
     if prior and (read or delivery.whole):
         try:
@@ -162,60 +165,7 @@ def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Pat
         deleted = _tombstones(staged)
     if delivery.rejects:
         _keep_rejects(delivery, work)
-    return _Counts(told, read, _count(staged), deleted, len(delivery.rejects))
-
-
-def _staged(engine: Engine, delivery: Delivery, sequence: int, work: Path) -> list[Path]:
-    names = [quoted(name) for name in delivery.schema.names]
-    own = [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
-    select = f"SELECT {', '.join([*names, *own])} FROM delivered"
-    if parts := _read_elsewhere(engine, delivery, select, work):
-        return parts
-    failed = _Watched(delivery)
-    engine.lend("delivered", failed.reader)
-    try:
-        return engine.write_files(select, work)
-    except Exception:
-        if failed.error:  # the reader's own error says more than the engine's
-            raise failed.error from None
-        raise
-    finally:
-        engine.let_go("delivered")
-
-
-def _read_elsewhere(engine: Engine, delivery: Delivery, select: str, work: Path) -> list[Path]:
-    """What other machines have staged. Nothing if there are none, or if they could not: then it is read here, and what
-    is wrong has its own words.
-    """
-    if not delivery.elsewhere or not engine.gather("delivered", delivery.elsewhere, delivery.schema):
-        return []
-    try:
-        parts = engine.write_files(select, work)
-        delivery.arrived()
-        if delivery.expected in (None, _count(parts)):
-            return parts
-    except EngineFailed:
-        pass
-    finally:
-        engine.let_go("delivered")
-    shutil.rmtree(work, ignore_errors=True)
-    delivery.warnings.append(f"{delivery.name} could not be read by the executors, and was read by the driver.")
-    return []
-
-
-class _Watched:
-    """A delivery's batches as a reader, and the error that stopped them: engines put their own in its place."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.error: BaseException | None = None
-        self.reader = pa.RecordBatchReader.from_batches(delivery.schema, self._batches(delivery))
-
-    def _batches(self, delivery: Delivery) -> Iterator[pa.RecordBatch]:
-        try:
-            yield from delivery.batches
-        except BaseException as error:
-            self.error = error
-            raise
+    return _Counts(told, read, rows_of(staged), deleted, len(delivery.rejects))
 
 
 def _kept(
@@ -388,10 +338,6 @@ def _keep_rejects(delivery: Delivery, work: Path) -> None:
     numbers, reasons, lines = zip(*delivery.rejects, strict=True)
     with in_our_words("land"):
         pq.write_table(pa.table({"line_number": numbers, "reason": reasons, "line": lines}), work / REJECTED)
-
-
-def _count(paths: Sequence[Path]) -> int:
-    return sum(pq.read_metadata(path).num_rows for path in paths)
 
 
 def _tombstones(paths: Sequence[Path]) -> int:

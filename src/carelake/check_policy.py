@@ -9,7 +9,7 @@ from typing import Any
 from . import privacy
 from .check_words import MAY_HAVE, unfit, unknown
 from .errors import Mistake, choose
-from .page import Page, Text, listed
+from .page import Page, Text, listed, part
 
 SIGNS = "The privacy officer signs what shows more."
 # What others do and call enough, and why it is not.
@@ -107,7 +107,9 @@ def showing_more(project: Page, shipped: Page) -> Iterator[Mistake]:
             found, fix = f"'{name}' would show more than its kind says", "Give the column the kind of what reaches it"
             yield project.mistake("LAKE-114", name, found, SIGNS, f"{fix}, or {LET_SIGN}.")
     if "custom" in project.says and project.says["custom"] != shipped.says.get("custom"):
-        found = "'custom' lets something leave that no audience of the shipped page sees"
+        seen = part(project.says["custom"], "seen") if isinstance(project.says["custom"], Mapping) else {}
+        listed_kinds = ", ".join(f"{kind} as '{words}'" for kind, words in seen.items())
+        found = f"'custom' lets something leave that no audience of the shipped page sees: {listed_kinds}"
         yield project.mistake("LAKE-114", "custom", found, SIGNS, f"Leave it out, or {LET_SIGN}.")
     yield from _seen_by_more(project, shipped)
     areas = listed(project.says, "sparse_zip3")

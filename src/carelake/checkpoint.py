@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -126,19 +126,25 @@ def _as_row(event: Event, head: int) -> dict[str, Any]:
 
 
 def stored(engine: Engine, head: int = 0) -> list[tuple[Event, int]]:
-    """The events of the lake from one head on, each with the number of its head."""
+    """The events of the lake from one head on, each with the number of its head; from 0 on, all there are, also what
+    somebody has made NULL.
+    """
     if engine.version(TABLE) is None:
         return []
-    wanted = f"SELECT chain, number, told, digest, head FROM {TABLE} WHERE head >= {head} ORDER BY chain, number"
-    rows = engine.ask(wanted).to_pylist()
-    return [(Event(row["chain"], row["number"], row["told"], row["digest"]), row["head"]) for row in rows]
+    some = f" WHERE head >= {head}" if head else ""
+    rows = engine.ask(f"SELECT chain, number, told, digest, head FROM {TABLE}{some} ORDER BY chain, number").to_pylist()
+    return [(_event(row), row["head"] or 0) for row in rows]
+
+
+def _event(row: Mapping[str, Any]) -> Event:
+    return Event(row["chain"] or "", row["number"] or 0, row["told"] or "", row["digest"] or "")
 
 
 def stored_heads(engine: Engine) -> list[Head]:
     if engine.version(HEADS) is None:
         return []
     rows = engine.ask(f"SELECT number, told, signature FROM {HEADS} ORDER BY number").to_pylist()
-    return [Head(**row) for row in rows]
+    return [Head(row["number"] or 0, row["told"] or "", row["signature"] or "") for row in rows]
 
 
 def export(heads: Sequence[Head], anchor: Path) -> int:
@@ -148,9 +154,10 @@ def export(heads: Sequence[Head], anchor: Path) -> int:
     """
     written = 0
     try:
+        last = max((one.number for one in anchored(anchor)), default=0)
         for one in heads:
             path = anchor / NAME.format(one.number)
-            if not path.exists():
+            if one.number > last:  # what is gone from in between is not put back: `verify` names it
                 beside = path.with_suffix(".new")
                 with beside.open("w", encoding="utf-8") as file:
                     json.dump(one._asdict(), file)
@@ -180,12 +187,25 @@ def _read(anchor: Path) -> Iterator[Head]:
 
 
 def verify(lake: Lake) -> Found:
-    """Compare the log with its heads: see access.py. What its columns say is compared with the record itself."""
+    """Compare the log with its heads: see access.py. What its columns say is compared with the record itself, and the
+    key of the heads with the vault's, where that is known.
+    """
     engine, anchor = lake.engine, anchor_of(lake)
-    found = access.verify(stored(engine), waiting(lake), stored_heads(engine), anchored(anchor) if anchor else None)
+    kept = anchored(anchor) if anchor else None
+    found = access.verify(stored(engine), waiting(lake), stored_heads(engine), kept, _public_key(lake))
+    if anchor and not anchor.is_dir():
+        found = replace(found, flaws=("the folder of the anchor is not there", *found.flaws))
     odd = (f"record {chain}/{number}" for chain, number in _odd(engine))
     wrong = tuple(f"{record}: a column says another thing than the record" for record in odd)
     return replace(found, flaws=(*found.flaws, *wrong))
+
+
+def _public_key(lake: Lake) -> str:
+    """Of the key that heads are signed with; empty where nobody has the vault's, as on an auditor's machine."""
+    try:
+        return key_of(lake).public_key().public_bytes_raw().hex()
+    except LakeError:
+        return ""
 
 
 def _odd(engine: Engine) -> Iterator[tuple[str, int]]:
@@ -194,10 +214,10 @@ def _odd(engine: Engine) -> Iterator[tuple[str, int]]:
         return
     names = ", ".join(SCHEMA.names)
     for row in engine.ask(f"SELECT {names} FROM {TABLE} ORDER BY chain, number").to_pylist():
-        event = Event(row["chain"], row["number"], row["told"], row["digest"])
+        event = _event(row)
         try:
             same = _as_row(event, row["head"]) == row
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             same = False
         if not same:
             yield event.chain, event.number

@@ -26,6 +26,7 @@ from .errors import VaultKeyWrong
 
 TABLE = "vault.data_key"
 COLUMNS = {"key_id": "TEXT", "use": "TEXT", "wrapped": "BLOB", "wrapped_by": "TEXT", "made_at": "TIMESTAMPTZ"}
+BEGAN = datetime.fromtimestamp(0, UTC)  # when the first keys of a vault were made, which nobody has noted
 LOOKUP, ROW_HASH, HEADS, SEAL = "lookup", "row hash", "access heads", "seal"
 Masters = Callable[[], Sequence[bytes]]  # asks the secret provider, wherever it is called
 
@@ -145,9 +146,8 @@ def another_key() -> VaultKeyWrong:
 def _first(masters: Masters) -> list[DataKey]:
     """The keys of a vault that is begun. Their time is the beginning of all, so that seals made later are newer."""
     master = masters()[0]
-    began = datetime.fromtimestamp(0, UTC)
     return [
-        _wrapped(id_of(master), use, derived(master, use), master, began) for use in (SEAL, LOOKUP, ROW_HASH, HEADS)
+        _wrapped(id_of(master), use, derived(master, use), master, BEGAN) for use in (SEAL, LOOKUP, ROW_HASH, HEADS)
     ]
 
 

@@ -90,9 +90,10 @@ def is_format(*given: exp.Expr) -> bool:
 def _name_apart(tree: exp.Expr) -> None:
     """Give each CTE a name of its own: sqlglot takes inner ones out to the beginning, where they would meet."""
     taken: set[str] = set()
-    for cte in reversed(list(tree.find_all(exp.CTE))):  # the inner ones first
-        name, apart = cte.alias, cte.alias
-        while apart in taken:
+    ctes = list(tree.find_all(exp.CTE))
+    for place, cte in reversed(list(enumerate(ctes))):  # the inner ones first, so that an outer one keeps its name
+        name, apart, outer = cte.alias, cte.alias, {other.alias for other in ctes[:place]}
+        while apart in taken | outer:
             apart += "_"
         taken.add(apart)
         scope = cte.parent.parent if cte.parent else None
@@ -121,8 +122,14 @@ def _respell(node: exp.Expr) -> None:
         node.replace(_parsed("TRY_TO_TIMESTAMP", *node.expressions))
     elif isinstance(node, exp.Cast):
         _respell_cast(node)
-    elif isinstance(node, exp.In) and node.args.get("query") and not _is_condition(node):
+    elif isinstance(node, exp.In) and _is_of_one_select(node) and not _is_condition(node):
         _in_place(node, lambda: _looked_up(node))
+
+
+def _is_of_one_select(node: exp.In) -> bool:
+    """Of one that has no CTEs, which would stand there twice, and of one column."""
+    query = node.args.get("query")
+    return query is not None and not query.find(exp.With) and not isinstance(node.this, exp.Tuple)
 
 
 def _is_condition(node: exp.Expr) -> bool:
@@ -138,10 +145,10 @@ def _looked_up(node: exp.In) -> exp.Expr:
     does not, says FALSE for NULL.
     """
     says = exp.Paren(this=_template(LOOKED_UP).copy())
+    for column in [column for column in says.walk() if _stands_for(column)]:  # before a SELECT is there that has an x
+        column.replace(exp.Paren(this=node.this.copy()))
     for place in [place for place in says.walk() if isinstance(place, exp.Table) and place.name == "given"]:
         place.replace(exp.Subquery(this=node.args["query"].unnest().copy(), alias=place.args["alias"]))
-    for column in [column for column in says.walk() if _stands_for(column)]:
-        column.replace(exp.Paren(this=node.this.copy()))
     return says
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from .. import asked, epochs, plan, purges, quarantine, release, score, standing
+from .. import asked, epochs, keys, plan, purges, quarantine, release, score, standing
 from .. import ledger as ledgers
 from ..lake import Lake, root
 from ..model import REPAIR
@@ -87,7 +87,8 @@ def _access(lake: Lake, month: Month) -> dict[str, Any]:
 
 def _asked(one: asked.Told) -> dict[str, Any]:
     told = {name: one[name] for name in ("who", "purpose", "recipient", "rows_shown", "logged_at")}
-    return {**told, "tables_read": ", ".join(one["tables_read"])}
+    given = {name: one.get("given", {}).get(name, "") for name in ("profile", "address", "agreement")}
+    return {**told, **given, "tables_read": ", ".join(one["tables_read"])}
 
 
 def _user(who: str, mine: Sequence[asked.Told]) -> dict[str, Any]:
@@ -231,10 +232,15 @@ def _stands(lake: Lake, now: datetime) -> dict[str, Any]:
 
 
 def _keys(lake: Lake, now: datetime) -> Iterator[dict[str, Any]]:
-    """The keys that tokens were made with: since when at least each is in use. When it was made is not known."""
-    asked = "SELECT key_id, COUNT(*) AS tokens, MIN(minted_at) AS since FROM vault.token GROUP BY key_id ORDER BY since"
-    for row in _rows(lake, "vault.token", asked):
-        yield row | {"days": (now - row["since"]).days}
+    """The data keys of the vault: what each is for, which key of the secret provider wraps it, and since when, at
+    least, it is in use. Of the first ones no moment is kept, only that of the first token.
+    """
+    first = [row["since"] for row in _rows(lake, "vault.token", "SELECT MIN(minted_at) AS since FROM vault.token")]
+    asked = f"SELECT key_id, use, wrapped_by, made_at FROM {keys.TABLE} ORDER BY made_at, use, key_id, wrapped_by"
+    for row in _rows(lake, keys.TABLE, asked):
+        told = {name: row[name] for name in ("key_id", "use", "wrapped_by")}
+        since = row["made_at"] if row["made_at"] > keys.BEGAN else next(iter(first), None)
+        yield told | {"since": since, "days": (now - since).days if since else None}
 
 
 def _places(lake: Lake) -> Iterator[str]:

@@ -86,8 +86,8 @@ def _access(facts: Facts) -> Section:
         "most_in_a_day": "most in a day", "last_asked": "last",
     }  # fmt: skip
     given = {
-        "recipient": "to", "who": "by", "purpose": "what for", "tables_read": "of", "rows_shown": "rows",
-        "logged_at": "when",
+        "recipient": "to", "address": "where", "profile": "as", "agreement": "agreement", "who": "by",
+        "purpose": "what for", "tables_read": "of", "rows_shown": "rows", "logged_at": "when",
     }  # fmt: skip
     none = "" if said["questions"] else "Nobody asked anything through CareLake this month."
     return section(
@@ -137,14 +137,19 @@ def _loads(facts: Facts) -> Section:
 
 def _keys(facts: Facts) -> Section:
     stands = facts["stands"]
-    shown = {"key_id": "key", "tokens": "tokens made with it", "since": "in use since, at least", "days": "days"}
+    shown = {
+        "key_id": "key",
+        "use": "what for",
+        "wrapped_by": "wrapped by",
+        "since": "in use since, at least",
+        "days": "days",
+    }
     names = f"The age of these secrets is unknown: {listed(stands['secrets'], 40)}." if stands["secrets"] else ""
     return section(
         "Keys",
-        "When a key was made is unknown: CareLake knows when the first token was made with it. Keys of the vault are"
-        " not rotated by this version."
+        "`carelake keys rotate` changes the key of the secret provider, which wraps all others, and the one that seals."
         if stands["keys"]
-        else "No token was made yet, so that the age of the key is unknown.",
+        else "Nothing was loaded yet, so that there are no keys.",
         grid("Keys of the vault, on the day of writing", shown, stands["keys"]),
         names,
     )

@@ -71,6 +71,7 @@ class Read:
     columns: Sequence[str]
     release: int | None
     parameters: Sequence[str] = ()
+    given: Mapping[str, str] = field(default_factory=dict)  # to somebody outside: as what, and where to
 
 
 class Log:
@@ -87,6 +88,7 @@ class Log:
             "columns_read": list(read.columns),
             "release_id": read.release,
             "parameters": sorted({self.asker.digest(one) for one in read.parameters}),
+            **({"given": dict(read.given)} if read.given else {}),
         }
         return self._append(read.action, told)
 

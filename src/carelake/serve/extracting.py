@@ -25,11 +25,12 @@ FOOTER = "Written by CareLake beside the files that it speaks of. No value of a 
 class Told:
     """The access log, as one extract tells it."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, order: Order) -> None:
         self.log = log
+        self.given = {"profile": order.profile, "address": order.address, "agreement": order.agreement}
 
     def asked(self, tables: Sequence[str], columns: Sequence[str], release: int) -> int:
-        return self.log.asked(Read("extract", tables, columns, release))
+        return self.log.asked(Read("extract", tables, columns, release, given=self.given))
 
     def shown(self, number: int, many: int, keys: Sequence[int]) -> None:
         self.log.shown_of(number, many, keys)
@@ -49,7 +50,7 @@ def extract(
             return {"tables": [{"table": one.table, "columns": [vars(c) for c in one.shown],
                                 "not_shown": dict(one.dropped)} for one in tables]}  # fmt: skip
         try:
-            made = extraction.make(lake, order, Told(Log(lake.root("audit"), asker)))
+            made = extraction.make(lake, order, Told(Log(lake.root("audit"), asker), order))
             told = evidence.facts(lake.declared, order, made)
             _keep(lake, order, made, told)
         finally:

@@ -26,11 +26,11 @@ def find(project: Path, environment: Mapping[str, str], token: str, asker: Asker
 
 
 def _persons(lake: Lake, kind: str, token: str) -> list[int]:
-    """The keys of the persons whose token it is, or was."""
+    """The keys of the persons whose token it is, or was; also of those whom no view shows, since the vault does."""
     table = lake.declared.tables[PEOPLE]
     names = [column.name for column in table.columns if column.kind == kind]
     lake.engine.lend("asked", pa.table({"token": pa.array([token], pa.string())}))
     where = " OR ".join(f"{name} IN (SELECT token FROM asked)" for name in names) or "FALSE"
-    found = lake.engine.ask(f"SELECT DISTINCT {PERSON} FROM silver.{PEOPLE}_history WHERE {where}")
+    found = lake.engine.ask(f"SELECT DISTINCT {PERSON} FROM silver.{PEOPLE}_versions WHERE {where}")
     lake.engine.let_go("asked")
     return [int(key) for key in found[PERSON].to_pylist()]

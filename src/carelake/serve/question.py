@@ -64,12 +64,13 @@ def _named(node: Any, ctes: frozenset[bytes]) -> Iterator[str]:
 
 
 def columns(asked: Any, known: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The columns that a question may read: of each table those whose name it says, or all behind a *. `known`: table
-    that the question names -> its columns.
+    """The columns that a question may read: of each table those whose name it says; or all, if it says *, a whole row,
+    a place or names of its own. `known`: table that the question names -> its columns.
     """
     said = {name.lower() for name in _said(asked)}
+    whole = "*" in said or bool(_alone(asked) & _called(asked))
     for table, held in known.items():
-        yield from (f"{table}.{name}" for name in held if "*" in said or name.lower() in said)
+        yield from (f"{table}.{name}" for name in held if whole or name.lower() in said)
 
 
 def persons(question: str, known: Mapping[str, Sequence[str]], key: str) -> set[str] | None:
@@ -106,10 +107,31 @@ def _said(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if node.get("type") == "COLUMN_REF":
             yield from node["column_names"]
-        elif node.get("type") == "STAR":
+        elif node.get("type") in {"STAR", "POSITIONAL_REFERENCE"} or node.get("column_name_alias"):
             yield "*"
         for part in node.values():
             yield from _said(part)
+
+
+def _alone(node: Any) -> set[str]:
+    """The names of one word that are said: each is a column, or a table with all of its row."""
+    return {each["column_names"][0].lower() for each in _nodes(node, "COLUMN_REF") if len(each["column_names"]) == 1}
+
+
+def _called(node: Any) -> set[str]:
+    """What tables are called in a question."""
+    tables = _nodes(node, "BASE_TABLE")
+    return {name.lower() for each in tables for name in (each.get("alias"), each.get("table_name")) if name}
+
+
+def _nodes(node: Any, kind: str) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if node.get("type") == kind:
+            yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from _nodes(each, kind)
 
 
 def _in_layer(path: list[str], ctes: frozenset[bytes]) -> Iterator[str]:

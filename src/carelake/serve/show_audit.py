@@ -47,12 +47,23 @@ def purged(done: LogPurged, *, dry_run: bool) -> None:
 
 def events(told: Sequence[dict[str, Any]]) -> None:
     """What was asked for, a line each."""
-    table = Table("when", "who", "what", "of", "purpose", "rows", "patients")
+    table = Table("when (UTC)", "who", "what", "of", "purpose", "rows", "patients")
     for one in told:
-        of, to = ", ".join(one["tables_read"]), f" to {one['recipient']}" if one["recipient"] else ""
-        shown = (f"{one['logged_at']:%Y-%m-%d %H:%M:%S}", one["who"], one["action"] + to, of, one["purpose"])
+        shown = (
+            f"{one['logged_at']:%Y-%m-%d %H:%M:%S}", one["who"], _what(one), ", ".join(one["tables_read"]),
+            one["purpose"],
+        )  # fmt: skip
         table.add_row(*map(escape, shown), f"{one['rows_shown']:,}", f"{one['patients']:,}")
     console().print(table if told else "Nothing.")
+
+
+def _what(one: dict[str, Any]) -> str:
+    """What was done; of what went to somebody outside, as what, under which agreement, to whom and where."""
+    given = one.get("given", {})
+    under = f" under {given['agreement']}" if given.get("agreement") else ""
+    to = f" to {one['recipient']}" if one["recipient"] else ""
+    where = f", {given['address']}" if given.get("address") else ""
+    return " ".join(filter(None, (one["action"], given.get("profile")))) + under + to + where
 
 
 def unnamed(many: int) -> None:

@@ -51,9 +51,11 @@ def _is_data(path: Path, landing: Path, feed: Feed) -> bool:
 
 
 def unclaimed(feeds: Sequence[Feed], landing: Path) -> list[tuple[Path, Feed]]:
-    """The files beside those of `feeds` that none of them takes, each with a feed that looks into its folder."""
+    """The files that none of `feeds` takes, where one of them looks, or at the top; each with a feed of that folder."""
     looking = [feed for feed in feeds if not _leads_out(feed)]
-    found = {path: feed for feed in looking for path in landing.glob(str(Path(feed.at).with_name("*")))}
+    top = () if (landing / "lake.yml").exists() else ("*", "*/*")  # else it is a project, where other files belong
+    folders = {feed.name: (str(Path(feed.at).with_name("*")), *top) for feed in looking}
+    found = {path: feed for feed in reversed(looking) for at in folders[feed.name] for path in landing.glob(at)}
     taken = {path for feed in looking for path in landing.glob(feed.at)}
     return [
         (path, feed)

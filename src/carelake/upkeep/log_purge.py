@@ -67,12 +67,13 @@ def _purge(lake: Lake, now: datetime, *, dry_run: bool) -> LogPurged:
 
 
 def retirable(moved: Moved, heads: Sequence[Head], before: datetime | None) -> int:
-    """The last head that was made before a moment, as all heads before it were; 0 if there is none. A question stays as
-    long as what was shown of it.
+    """The last head that was made before a moment, as all heads before it and all their events were; 0 if there is
+    none. A question stays as long as what was shown of it.
     """
     if before is None:
         return 0
-    number = sum(1 for _ in takewhile(lambda one: access.made_at(one) < before, heads))
+    young = {of for event, of in moved if datetime.fromisoformat(json.loads(event.told)["logged_at"]) >= before}
+    number = sum(1 for _ in takewhile(lambda one: access.made_at(one) < before and one.number not in young, heads))
     of_place = {(event.chain, event.number): of for event, of in moved}
     told = ((event.chain, json.loads(event.told).get("of_number"), of) for event, of in moved)
     pairs = ((of_place[chain, asked], of) for chain, asked, of in told if (chain, asked) in of_place)
