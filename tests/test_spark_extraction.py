@@ -25,7 +25,7 @@ FEED = a_feed(key=("id",), sums=("amount",))
 MANY = 500
 
 
-@pytest.fixture(params=["postgres", "mariadb"])
+@pytest.fixture(params=["postgres", pytest.param("mariadb", marks=pytest.mark.prove)])
 def far(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     """A table of a server that is big, as far as its reader knows."""
     for module in (sql_extraction, sql):
