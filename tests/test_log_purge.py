@@ -15,6 +15,7 @@ from carelake.access import Head
 from carelake.errors import DeclarationsRefused
 from carelake.journal import Event, Journal
 from carelake.lake import opened
+from carelake.model import LOG_KEPT
 from carelake.upkeep import log_purge
 from carelake.upkeep.log_purge import LogTouched
 
@@ -80,7 +81,7 @@ def test_what_is_younger_than_six_years_is_not_retired_by_a_head_that_says_so(tm
     for day, number, allowed in [("2021-05-01", 2, False), ("2021-05-02", 2, True), ("2026-05-02", 4, False)]:
         left, after = retired(moved, heads, number, day)
         said = access.verify(left, [], after, None).flaws
-        assert said == (() if allowed else (f"head 5 retires what was not kept for {access.LEAST}",))
+        assert said == (() if allowed else (f"head 5 retires what was not kept for {LOG_KEPT}",))
 
 
 def test_a_head_that_another_key_signed_retires_nothing(tmp_path):
@@ -167,6 +168,7 @@ def test_the_command_says_what_it_would_do_and_does_nothing_young(asked: Small) 
 def test_a_hold_a_longer_retention_and_a_log_that_was_touched_keep_it(asked: Small) -> None:
     assert asked.invoke("hold", "place", "--why", "a suit").exit_code == 0
     assert purged(asked, LATER) == (0, (1,))
+    assert asked.invoke("audit", "purge").stdout.split(":")[0] == "Nothing goes while holds stand"
     assert asked.invoke("hold", "lift", "1", "--why", "it is over").exit_code == 0
     with (asked.project / "lake.yml").open("a") as page:
         page.write("\naccess_log: {keep: 7 years}\n")

@@ -681,6 +681,8 @@ def test_a_file_that_no_feed_takes_is_found_and_what_is_ours_or_ignored_is_not(l
     names = ("claim/hospital1.csv", "claims/hospitl1.csv", "hospital1.csv", "years/2023/a.txt")
     missed = [put(landing, CLAIMS, name) for name in names]
     assert [path for path, _ in files_folder.unclaimed(takes, landing)] == missed
+    far = put(landing, CLAIMS, "one/two/b.txt")  # feeds of two sources may have one name
+    assert far in [path for path, _ in files_folder.unclaimed([feed("one/two/a*"), feed("claims/a*")], landing)]
     for at in ("*.csv", "**/*.csv"):
         beside = put(landing, CLAIMS, f"beside{len(at)}.txt")
         assert beside in [path for path, _ in files_folder.unclaimed([feed(at)], landing)]

@@ -21,10 +21,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from .journal import BEGIN, Event, digest, spelled
+from .model import LOG_KEPT
 from .retention import cutoff
 
 SHORT = 16  # signs of a digest that a head keeps of each event
-LEAST = "6 years"  # that events are kept: 45 CFR 164.316(b)(2)(i) and 164.528(a)(1)
 
 
 class Head(NamedTuple):
@@ -163,9 +163,9 @@ def _of_heads(
             yield f"head {after.number} does not follow head {before.number}"
     for one in signed:
         let_go = retired([one]).head
-        least = cutoff(LEAST, made_at(one))
+        least = cutoff(LOG_KEPT, made_at(one))
         if let_go and not all(least and made_at(other) < least for other in signed if other.number <= let_go):
-            yield f"head {one.number} retires what was not kept for {LEAST}"
+            yield f"head {one.number} retires what was not kept for {LOG_KEPT}"
 
 
 def _first_gap(order: Sequence[Head]) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from . import retention
-from .access import LEAST
 from .check_words import misnamed, unknown
 from .errors import Mistake
+from .model import LOG_KEPT
 from .page import Page, part, told
 
 MOST_DAYS = 400  # for as long the entries of a table's log are kept
@@ -27,13 +27,13 @@ def mistakes_in_access_log(page: Page) -> Iterator[Mistake]:
     """It says words it may say, and is kept for as long as the law wants it."""
     says = page.part("access_log")
     yield from misnamed(page, "access_log", says, "access log")
-    period = told(says, "keep") or LEAST
+    period = told(says, "keep") or LOG_KEPT
     if not retention.is_period(period):
         yield _no_period(page, "keep", period)
-    elif not retention.is_as_long(period, LEAST):
+    elif not retention.is_as_long(period, LOG_KEPT):
         found = f"the access log would be kept for {period}"
         why = "What shows who saw what is kept for six years (45 CFR 164.316(b)(2)(i), 164.528(a)(1))."
-        yield page.mistake("LAKE-157", "keep", found, why, f"Say `{LEAST}` or more, or `forever`.")
+        yield page.mistake("LAKE-157", "keep", found, why, f"Say `{LOG_KEPT}` or more, or `forever`.")
 
 
 def mistakes_in_retention(page: Page, sources: Collection[str]) -> Iterator[Mistake]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 Otherwise = Literal["warn", "quarantine", "stop"]
 FOREVER = "forever"  # how long bronze is kept, if nothing is said
+LOG_KEPT = "6 years"  # that events of the access log are kept, at least: 45 CFR 164.316(b)(2)(i), 164.528(a)(1)
 REPAIR = "repair"  # the source of all repairs; no other may have that name
 TYPES = {  # what a column may be -> how SQL spells it. Times are UTC; money is never a float
     "text": "TEXT",
@@ -303,7 +304,7 @@ class Place:
     retention: Retention = field(default_factory=Retention)
     report: str = ""  # the folder that each run writes its quality report to; none, if it is empty
     anchor: str = ""  # the folder that heads of the access log are exported to; none, if it is empty
-    log_kept: str = "6 years"  # for how long events of the access log are kept: see retention.py
+    log_kept: str = LOG_KEPT  # for how long events of the access log are kept: see retention.py
     env: Literal["prod", "dev"] = "prod"  # in `dev`, a privacy page that shows more needs no signature
     officer: str = ""  # the public key of whoever signs the privacy page, in hexadecimal; nobody does, if it is empty
     encrypted_by: Mapping[str, str] = field(default_factory=dict)  # root -> what encrypts it at rest, as somebody says

@@ -36,12 +36,13 @@ def found(told: Found, anchor: Path | None) -> None:
 
 def purged(done: LogPurged, *, dry_run: bool) -> None:
     """What went of the log, or would."""
+    if done.holds:
+        console().print(f"Nothing goes while holds stand: {', '.join(map(str, done.holds))}. See `carelake hold list`.")
+        return
     would = "would be" if dry_run else "were"
     of = f", the newest of {done.before:%Y-%m-%d}" if done.before else ""
     console().print(f"The log is kept for {done.policy}: {done.events:,} events{of} {would} taken out.", soft_wrap=True)
-    if done.holds:
-        console().print(f"Nothing is, while holds stand: {', '.join(map(str, done.holds))}. See `carelake hold list`.")
-    elif done.events and not dry_run:
+    if done.events and not dry_run:
         console().print("A signed head says so. Their files go with `carelake vacuum`; backups are not reached.")
 
 

@@ -54,8 +54,8 @@ def unclaimed(feeds: Sequence[Feed], landing: Path) -> list[tuple[Path, Feed]]:
     """The files that none of `feeds` takes, where one of them looks, or at the top; each with a feed of that folder."""
     looking = [feed for feed in feeds if not _leads_out(feed)]
     top = () if (landing / "lake.yml").exists() else ("*", "*/*")  # else it is a project, where other files belong
-    folders = {feed.name: (str(Path(feed.at).with_name("*")), *top) for feed in looking}
-    found = {path: feed for feed in reversed(looking) for at in folders[feed.name] for path in landing.glob(at)}
+    places = [(feed, at) for feed in reversed(looking) for at in (*top, str(Path(feed.at).with_name("*")))]
+    found = {path: feed for feed, at in places for path in landing.glob(at)}
     taken = {path for feed in looking for path in landing.glob(feed.at)}
     return [
         (path, feed)

@@ -19,7 +19,7 @@ from . import Delivery, Progress, Unfinished, sql_query, sql_watermark
 from .sql_catalogue import relation
 from .sql_connect import connected
 from .sql_contract import check_columns, check_schema
-from .sql_database import at_one_moment
+from .sql_database import at_one_moment, in_our_words
 from .sql_extraction import PARTITIONS, PAYS_TO_CUT, Extraction, boundary, counted, rows
 from .sql_query import Range
 from .sql_stretch import stretches
@@ -166,6 +166,7 @@ def _watched(delivery: Delivery, extraction: Extraction, keys: Range | None) -> 
 def _count_anew(delivery: Delivery, extraction: Extraction, keys: Range | None) -> None:
     """Where rows are not of one moment, and the table has changed since, what was counted says nothing."""
     if not extraction.database.snapshot and not extraction.database.sqlite:
-        again, _ = counted(extraction, keys=keys)
+        with in_our_words(extraction.who):
+            again, _ = counted(extraction, keys=keys)
         if (again.expected, again.sums) != (extraction.expected, extraction.sums):
             delivery.expected, delivery.sums = None, {}
