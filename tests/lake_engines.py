@@ -47,7 +47,7 @@ def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # functions of tests are sent by name
-        session = started(tmp_path_factory.mktemp("spark"), SMALL_SPARK)
+        session = started(tmp_path_factory.mktemp("it's a spark"), SMALL_SPARK)
     yield session
     session.stop()
 

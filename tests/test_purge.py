@@ -184,6 +184,21 @@ def test_what_was_repaired_stays_and_so_does_its_repair(lived):
     assert len(lived.ledger.loads(lived.feed("one.roll").repairs)) == 1
 
 
+def test_what_ends_a_life_of_a_key_still_does_when_it_is_purged(tmp_path):
+    lake = InMemory(tmp_path / "lake", kept(declarations(tmp_path / "project", history="scd1")))
+    bad = row("A", EARLY, amount="-1")
+    land(lake, 0, a=row("A", LATE), w=bad)
+    land(lake, 1, w=bad)  # a is gone: what is told of it from now on is of a life that begins at 25 h
+    assert taken(lake).rows == 2
+    land(lake, 2, a=GOOD, w=bad)
+    (one,) = [f"{row[plan.LOAD]}-{row[plan.ROW]}" for row in lake.ask("SELECT * FROM quarantine.thing")]
+    right = {"amount": "1.00", "id": "a", "told_at": str(hours(1))}
+    repair.repair(lake, [Correction(one, one, right)], acting("repair", seen_at(8)))
+    lake.refine(now=seen_at(8))
+    told = lake.ask("SELECT name, updated_at, valid_from FROM silver.thing_history WHERE thing_id = 'a'")
+    assert [tuple(row.values()) for row in told] == [("A", hours(5), hours(25))]
+
+
 def ends_as_if_never_purged(steps: Sequence[Step], seed: int, many: int, table: dict[str, str]) -> None:
     chance = random.Random(seed)
     stories: dict[str | None, Any] = {f"k{n}": chance.choices(CELLS, k=len(steps)) for n in range(many)}

@@ -193,7 +193,10 @@ def renewed_versions(table: Table, policy: Policy, now: datetime, revision: int)
     again = f"EXISTS (SELECT 1 FROM keyed WHERE {trusted} AND {same})"
     listed = ", ".join(told)
     fresh = f"(SELECT {listed} FROM keyed WHERE {trusted} EXCEPT SELECT {listed} FROM stood) AS unknown"
-    decided = "CASE WHEN NOT known.is_read THEN known.valid_from END"
+    # What scd1 superseded may never have been stored: then nobody knows what of a key a purge took.
+    lost = "COALESCE((SELECT MAX(CASE WHEN is_purged THEN 1 ELSE 0 END) FROM renewed_load), 0) = 1"
+    stays = f"NOT known.is_read{f' OR {lost}' if table.history == 'scd1' else ''}"
+    decided = f"CASE WHEN {stays} THEN known.valid_from END"
     kept = select(_known(table, policy, decided), f"stood AS known\nWHERE NOT known.is_read OR {again}")
     crowd = f"{select(_new(table, policy), fresh)}\nUNION ALL\n{kept}"
     gone = {REVISION: f"CAST({revision} AS BIGINT)", GONE: "TRUE", "modified_date": instant(now)}

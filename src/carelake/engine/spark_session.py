@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -144,7 +145,7 @@ def _placed(scratch: Path) -> dict[str, str]:
     """
     logging = scratch / "log4j2.properties"
     logging.write_text(LOGGING, encoding="utf-8")
-    java = f"-Djava.io.tmpdir={scratch} -Dlog4j2.configurationFile={logging.as_uri()}"
+    java = shlex.join([f"-Djava.io.tmpdir={scratch}", f"-Dlog4j2.configurationFile={logging.as_uri()}"])
     jars = {} if _has_delta() else {"spark.jars.packages": DELTA}
     return {
         "spark.master": LOCAL,
