@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from carelake.engine import Engine
 from carelake.engine.duck import Duck
 from carelake.engine.duck_write import TableUpgraded
+from carelake.engine.spark_write import activate
 from carelake.errors import EngineFailed, LakeFull
 from carelake.foreign import in_our_words
 
@@ -226,14 +227,52 @@ def test_each_engine_reads_what_the_other_has_marked_and_noted_and_superseded(sp
         assert again.state("gold.many") == writer.state("gold.many")
 
 
+def changes(engine, since):
+    """What Delta's change data feed tells of `silver.t` from a version on."""
+    reader = engine.session.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since)
+    rows = reader.load(str(engine.stored.at("silver.t"))).collect()
+    return sorted((row["_commit_version"], row["_change_type"], row["k"], row["name"]) for row in rows)
+
+
+@pytest.mark.prove
+def test_what_others_delete_and_change_in_an_upgraded_table_is_kept_and_vacuumed_with_it(spark_engine, tmp_path):
+    many = " UNION ALL ".join(ANN.replace("1 AS k", f"{n} AS k") for n in range(1, 9))
+    spark_engine.create("silver.t", COLUMNS, ["k"])
+    spark_engine.append("silver.t", f"SELECT * FROM ({many}) AS every ORDER BY k")
+    spark_engine.compact("silver.t")
+    spark_engine.upgrade("silver.t")
+    place, session = spark_engine.stored.at("silver.t"), spark_engine.session
+    activate(session)
+    session.sql(f"DELETE FROM delta.`{place}` WHERE k > 2")
+    session.sql(f"UPDATE delta.`{place}` SET name = 'bob' WHERE k = 2")
+    (tmp_path / "other").mkdir()
+    again = type(spark_engine)({"silver": tmp_path}, tmp_path / "other")
+    version = again.version("silver.t")
+    told = [(version, "update_postimage", 2, "bob"), (version, "update_preimage", 2, "ann")]
+    assert (held(again), changes(again, version)) == ([(1, "ann"), (2, "bob")], told)
+    marking, telling = list(place.glob("deletion_vector_*.bin")), list(place.glob("_change_data/*.parquet"))
+    assert marking and telling
+    assert again.strays("silver.t") == []
+    assert set(marking) <= set(again.files("silver.t", []))
+    soon, late = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    assert again.unneeded("silver.t", [], soon) == []
+    assert set(telling) <= set(again.unneeded("silver.t", [], late))
+    assert not set(marking) & set(again.unneeded("silver.t", [], late))
+    for file in again.unneeded("silver.t", [], late):
+        file.unlink()
+    assert held(again) == [(1, "ann"), (2, "bob")]
+    assert again.flaws("silver.t", []) == []
+
+
 def test_a_table_that_only_spark_may_write_is_refused_before_anything_is_touched(spark_engine, tmp_path):
     spark_engine.create("silver.t", COLUMNS, ["k"])
     spark_engine.append("silver.t", ANN, {"t/a/f#1": 1})
     assert spark_engine.upgrade("silver.t", dry_run=True)
     assert spark_engine.upgrade("silver.t")
     assert not spark_engine.upgrade("silver.t", dry_run=True)
-    spark_engine.append("silver.t", BOB, {"t/a/f#1": 2})
+    version = spark_engine.append("silver.t", BOB, {"t/a/f#1": 2})
     assert held(spark_engine) == [(1, "ann"), (2, "bob")]
+    assert changes(spark_engine, version) == [(version, "insert", 2, "bob")]
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(TableUpgraded, match="--engine spark"):
         Duck({"silver": tmp_path, "gold": tmp_path}, tmp_path / "staging")

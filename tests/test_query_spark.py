@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from carelake import checkpoint
 from carelake.engine.duck_write import TableUpgraded
 from carelake.errors import LakeDamaged, QuestionFailed, QuestionRefused
-from carelake.serve import cli, door
+from carelake.serve import cli, door, history
 from carelake.serve.asker import Asker
 
 ASKED = [
@@ -46,6 +46,7 @@ def asked(small_origin: Small, spark_session: Any) -> Iterator[Small]:
     return small_origin
 
 
+ROWS = {"department": "D1", "transaction": "T1", "claim": "C1"}  # of each table one, by its own id
 SLOW = "SELECT * FROM audit.changes ORDER BY ALL"
 
 
@@ -93,6 +94,7 @@ def test_the_access_log_has_what_spark_has_shown(small, spark_session):
 def test_a_lake_that_only_spark_can_read_is_read_by_spark_if_lake_yml_says_so(small, spark_session, monkeypatch):
     for name, value in small.environment.items():
         monkeypatch.setenv(name, value)
+    told = {table: history.read(small.project, table, own, "hos-a").plain() for table, own in ROWS.items()}
     done = CliRunner().invoke(cli.app, ["-p", str(small.project), "tables", "upgrade", "--spark", "--yes"])
     assert done.exit_code == 0, done.output
     with pytest.raises(TableUpgraded, match="query it with"):
@@ -100,6 +102,8 @@ def test_a_lake_that_only_spark_can_read_is_read_by_spark_if_lake_yml_says_so(sm
     assert answer(small, "SELECT COUNT(*) AS n FROM silver.patient", "spark") == [["n"], [3]]
     small.say("lake.yml", "engine: duck", "engine: spark")
     assert answer(small, "SELECT COUNT(*) AS n FROM silver.patient", "") == [["n"], [3]]
+    for table, own in ROWS.items():
+        assert history.read(small.project, table, own, "hos-a").plain() == told[table]
 
 
 def test_a_file_that_is_gone_is_told(small, spark_session):

@@ -19,6 +19,7 @@ from . import Layout
 SMALL = 100 * 1024 * 1024  # bytes: what delta-rs makes files of, and below which it takes them together
 ENTRY = re.compile(r"([0-9]{20})\.json")
 CHECKPOINT = re.compile(r"([0-9]{20})\.checkpoint\..*parquet")
+MARKING = "deletion_vector_*.bin"
 WRITTEN = re.compile(r".*\.parquet(#[0-9]+)?")  # with a number behind it: an upload that was cut short
 
 
@@ -122,9 +123,11 @@ def written(table: Path) -> list[Path]:
 
 
 def files(table: Path, versions: Collection[int]) -> list[Path]:
-    """The entries of a table's log, and the files that its newest version and `versions` need."""
+    """The entries of a table's log, the files that its newest version and `versions` need, and all that marks rows of
+    files as deleted: who has upgraded a table may do that.
+    """
     log = [*_numbered(table, ENTRY).values(), *_numbered(table, CHECKPOINT).values()]
-    return sorted([*log, *(table / path for path in _used(table, versions))])
+    return sorted([*log, *(table / path for path in _used(table, versions)), *table.rglob(MARKING)])
 
 
 def _used(table: Path, versions: Collection[int]) -> set[str]:
@@ -133,7 +136,7 @@ def _used(table: Path, versions: Collection[int]) -> set[str]:
 
 def unneeded(table: Path, versions: Collection[int], since: datetime) -> list[Path]:
     """The files that neither the newest version nor one of `versions` needs: those that left the table before `since`,
-    and those that were never part of it.
+    those that told then of a change, and those that were never part of it.
     """
     used = _used(table, versions)
     left = {path: when for entry in sorted(_numbered(table, ENTRY).items()) for path, when in _left_by(entry[1])}
@@ -142,10 +145,14 @@ def unneeded(table: Path, versions: Collection[int], since: datetime) -> list[Pa
 
 
 def _left_by(entry: Path) -> Iterator[tuple[str, int]]:
-    """The files that an entry takes out of the table, and when that was, in milliseconds."""
-    for line in entry.read_text(encoding="utf-8").splitlines():
-        if removed := json.loads(line).get("remove"):
+    """The files that an entry takes out of the table, or that tell of its change, and when that was, in milliseconds."""
+    actions = [json.loads(line) for line in entry.read_text(encoding="utf-8").splitlines() if line]
+    at = next((action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action), 0)
+    for action in actions:
+        if removed := action.get("remove"):
             yield unquote(removed["path"]), removed["deletionTimestamp"]
+        if changed := action.get("cdc"):
+            yield unquote(changed["path"]), at
 
 
 def named_by(table: Path, version: int) -> set[str]:
@@ -154,7 +161,7 @@ def named_by(table: Path, version: int) -> set[str]:
 
 
 def _named_in(entry: Path) -> Iterator[str]:
-    """The files that an entry adds or removes."""
+    """The files that an entry adds or removes, or that tell of its change."""
     for line in entry.read_text(encoding="utf-8").splitlines():
         action = json.loads(line)
-        yield from (unquote(action[verb]["path"]) for verb in ("add", "remove") if verb in action)
+        yield from (unquote(action[verb]["path"]) for verb in ("add", "remove", "cdc") if verb in action)

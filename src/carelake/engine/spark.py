@@ -19,6 +19,7 @@ from .spark_session import started
 from .spark_write import APPEND, OVERWRITE, Commit, activate, noting, plain_of, statistics_of, stored
 from .stored import NOTE, PLAIN, READABLE, SETTINGS, AlreadyMarked, Stored, files_of, of_compaction, seen
 
+UPGRADED = "'delta.enableDeletionVectors' = 'true', 'delta.enableChangeDataFeed' = 'true'"
 ONE = 100_000  # rows: what is lent with fewer is written as one file
 
 
@@ -222,7 +223,7 @@ class Spark:
             activate(self.session)
             with noting(self.session, of_compaction(delta, ()) or {}):
                 place = f"delta.{spark_read.ticked(str(self.stored.at(table)))}"
-                self.session.sql(f"ALTER TABLE {place} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
+                self.session.sql(f"ALTER TABLE {place} SET TBLPROPERTIES ({UPGRADED})")
             self._open(table)
         return True
 

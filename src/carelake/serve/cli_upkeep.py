@@ -58,7 +58,7 @@ def optimize(
 
 @tables.command()
 def upgrade(
-    spark: Annotated[bool, typer.Option("--spark", help="To what only Spark can write: deletion vectors.")] = False,
+    spark: Annotated[bool, typer.Option("--spark", help="To what only Spark can write.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it, and do not ask.")] = False,
     dry_run: DryRun = False,
     as_json: Json = False,

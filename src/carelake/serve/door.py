@@ -62,7 +62,7 @@ def telling(
     Raises `QuestionRefused` if it is in no release yet, and as `ask` does.
     """
     declared, asker = declare.read(project), asker or Asker.here(project)
-    answering = Embedded()
+    answering = _answering(project, declared, "")
     shown = Shown(project, declared, answering, audience=asker.audience)
     with answering.opened(shown.told(table)) as opened:
         log = Log(root(project, declared, "lake"), asker)
