@@ -145,14 +145,13 @@ def unneeded(table: Path, versions: Collection[int], since: datetime) -> list[Pa
 
 
 def _left_by(entry: Path) -> Iterator[tuple[str, int]]:
-    """The files that an entry takes out of the table, or that tell of its change, and when that was, in milliseconds."""
-    actions = [json.loads(line) for line in entry.read_text(encoding="utf-8").splitlines() if line]
-    at = next((action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action), 0)
-    for action in actions:
+    """The files that an entry takes out of the table, or that tell of a change, and when that was, in milliseconds."""
+    for line in entry.read_text(encoding="utf-8").splitlines():
+        action = json.loads(line) if line else {}
         if removed := action.get("remove"):
             yield unquote(removed["path"]), removed["deletionTimestamp"]
         if changed := action.get("cdc"):
-            yield unquote(changed["path"]), at
+            yield unquote(changed["path"]), int(entry.stat().st_mtime * 1000)
 
 
 def named_by(table: Path, version: int) -> set[str]:
