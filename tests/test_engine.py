@@ -201,6 +201,16 @@ def test_what_a_function_gives_is_read_like_a_table(engine):
     assert engine.ask("SELECT SUM(a) AS n FROM lent").to_pylist() == [{"n": 3}]
 
 
+def test_what_a_reader_has_brought_is_nowhere_once_it_is_let_go(engine, tmp_path):
+    rows = pa.table({"a": ["ann", "bob"]}).to_reader()
+    engine.lend("lent", rows)
+    assert engine.hold("kept", "SELECT a FROM lent") == 2
+    engine.let_go("lent")
+    assert engine.ask("SELECT COUNT(*) AS n FROM kept").to_pylist() == [{"n": 2}]
+    engine.let_go("kept")
+    assert [path for path in (tmp_path / "staging").rglob("*") if path.is_file()] == []
+
+
 def test_rows_are_made_anew_by_a_function(engine):
     engine.hold("before", "SELECT 1 AS k, 'ann' AS name UNION ALL SELECT 2, 'bob'")
     assert engine.transform("after", "SELECT * FROM before", partial(in_capitals, "name"), {"name": "TEXT"}) == 2

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cases import some
+from lake_engines import need_spark
 from small_lake import Small, made
 from typer.testing import CliRunner
 
@@ -16,6 +21,7 @@ from carelake import checkpoint
 from carelake.engine.duck_write import TableUpgraded
 from carelake.errors import LakeDamaged, QuestionFailed, QuestionRefused
 from carelake.serve import cli, door, history
+from carelake.serve.answering_spark import on_spark
 from carelake.serve.asker import Asker
 
 ASKED = [
@@ -31,6 +37,13 @@ ASKED = [
     "SELECT amount, ROW_NUMBER() OVER (ORDER BY amount DESC) AS place FROM silver.transaction ORDER BY amount LIMIT 2",
     "SELECT 'a''b' AS quoted, 'x\\y' AS slashed, 1 = 1 AS yes, CAST(NULL AS DATE) AS nothing",
     "SELECT 1 AS n WHERE FALSE",
+    "SELECT valid_from || '' AS a, amount || '' AS b, patient_key || '' FROM silver.transaction_history ORDER BY ALL",
+    "SELECT COUNT(*), AVG(amount), SUM(amount) / 8, SUM(Amount - paid_amount), 7 / 2, NULL FROM silver.transaction",
+    "SELECT amount, COUNT(*) FILTER (WHERE amount > 50) OVER (PARTITION BY patient_key) FROM silver.transaction"
+    " ORDER BY amount LIMIT 2 OFFSET 1",
+    "SELECT p.patient_key, (SELECT MAX(t.amount) FROM silver.transaction AS t WHERE t.patient_key = p.patient_key)"
+    " FROM silver.patient AS p WHERE EXISTS (SELECT 1 FROM silver.encounter AS e WHERE e.patient_key = p.patient_key)"
+    " EXCEPT SELECT patient_key, amount FROM silver.transaction WHERE visit_type LIKE '%gency' ORDER BY 1",
 ]
 
 
@@ -47,6 +60,8 @@ def asked(small_origin: Small, spark_session: Any) -> Iterator[Small]:
 
 
 ROWS = {"department": "D1", "transaction": "T1", "claim": "C1"}  # of each table one, by its own id
+TABLE = (Path(__file__).parents[1] / "docs/deployment.md").read_text()
+REFUSED = re.findall(r"^[|] `(SELECT .*)` [|] ", TABLE, re.MULTILINE)
 SLOW = "SELECT * FROM audit.changes ORDER BY ALL"
 
 
@@ -67,20 +82,33 @@ def test_an_answer_comes_in_its_order_from_many_partitions(asked):
 @pytest.mark.parametrize(
     ("question", "error", "says"),
     [
-        ("SELECT reflect('java.lang.System', 'getProperty', 'user.home')", QuestionFailed, "does not exist"),
-        ("SELECT java_method('java.lang.System', 'exit', 1)", QuestionFailed, "does not exist"),
+        ("SELECT reflect('java.lang.System', 'getProperty', 'user.home')", QuestionFailed, "REFLECT is not allowed"),
+        ("SELECT java_method('java.lang.System', 'exit', 1)", QuestionFailed, "JAVA_METHOD is not allowed"),
         ("SELECT no_such FROM silver.patient", QuestionFailed, "does not exist"),
         ("SELECT * FROM vault.token", QuestionRefused, "vault.token"),
         ("SELECT * FROM parquet.`/etc/passwd`", QuestionRefused, "is not a table"),
         ('SELECT * FROM "delta"."/tmp"', QuestionRefused, "is not a table"),
-        ("SELECT CAST(gender AS INTEGER) FROM silver.patient", QuestionFailed, "stopped before the end"),
-        ("SELECT format_bytes(patient_key) FROM silver.patient", QuestionFailed, "Spark"),
+        ("SELECT CAST(gender AS DATE) FROM silver.patient", QuestionFailed, "stopped before the end"),
+        ("SELECT format_bytes(patient_key) FROM silver.patient", QuestionFailed, "FORMAT_BYTES is not allowed"),
     ],
 )
 def test_what_is_not_to_be_asked_is_refused_in_our_words(asked, question, error, says):
     with pytest.raises(error, match=says) as caught:
         answer(asked, question, "spark")
     assert "Ada" not in str(caught.value)
+
+
+@pytest.mark.parametrize("question", some(3, REFUSED))
+def test_what_the_engines_would_answer_in_two_ways_spark_refuses(asked, question):
+    assert len(REFUSED) > 10
+    assert len(answer(asked, question, "duck")) > 1
+    with pytest.raises(QuestionFailed, match=r"Spark (may|would|does)"):
+        answer(asked, question, "spark")
+
+
+def test_spark_is_asked_for_nothing_that_the_embedded_engine_has_not(spark_session):
+    with on_spark({}).opened({}) as opened, pytest.raises(QuestionFailed, match="does not exist"):
+        opened.ask("SELECT reflect('java.lang.System', 'getProperty', 'user.home')")
 
 
 def test_the_access_log_has_what_spark_has_shown(small, spark_session):
@@ -111,6 +139,22 @@ def test_a_file_that_is_gone_is_told(small, spark_session):
         file.unlink()
     with pytest.raises(LakeDamaged):
         answer(small, "SELECT * FROM silver.department", "spark")
+
+
+ENDS = """
+import sys
+from pathlib import Path
+from lake_engines import SMALL_SPARK
+from carelake.engine.spark_session import started
+started(Path(sys.argv[1]), SMALL_SPARK)
+"""
+
+
+def test_spark_takes_what_it_keeps_beside_tables_with_it_when_the_process_ends(tmp_path):
+    need_spark()
+    around = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", ENDS, str(tmp_path / "it's a scratch")], env=around, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_released_is_told(tmp_path, spark_session):

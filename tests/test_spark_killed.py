@@ -64,6 +64,7 @@ def test_whenever_a_run_on_spark_is_killed_the_next_one_ends_right(tmp_path: Pat
         hospital, begin = morning.copied(tmp_path / f"undisturbed {day}"), time.monotonic()
         run(hospital, DAYS[day], words=ON_SPARK)
         lasts[day] = time.monotonic() - begin
+        assert not strays(hospital)
         assert sums(hospital) == told[day]
     for instant in range(INSTANTS):
         day = 1 + instant % 2

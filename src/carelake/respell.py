@@ -114,6 +114,12 @@ def _respell(node: exp.Expr) -> None:
     elif isinstance(node, WHOLE):
         whole = node.parent if isinstance(node.parent, exp.Window) else node
         _in_place(whole, lambda: exp.cast(whole, "BIGINT"))
+    elif isinstance(node, exp.DPipe):
+        _respell_joined(node)
+    elif isinstance(node, exp.Div | exp.Avg):  # of DECIMALs a DECIMAL there
+        for name in ("this", "expression"):
+            if (side := node.args.get(name)) and not _is_cast_to(side, "DOUBLE"):
+                node.set(name, exp.cast(side, "DOUBLE"))
     elif isinstance(node, exp.AtTimeZone):  # of a time without one; sqlglot turns it the other way
         node.replace(exp.Anonymous(this="TO_UTC_TIMESTAMP", expressions=[node.this, node.args["zone"]]))
     elif isinstance(node, exp.StrToTime) and is_format(node.args["format"]):
@@ -158,6 +164,19 @@ def _respell_cast(node: exp.Cast) -> None:
     says = READ.get(kind) if isinstance(node, exp.TryCast) else written
     if says:
         _in_place(node, lambda: _filled(says, node.this, node.to))
+
+
+def _respell_joined(node: exp.DPipe) -> None:
+    """What is joined to a text is written as if it were cast to one. What stands in brackets has been already."""
+    for name in ("this", "expression"):
+        side = node.args[name]
+        says = WRITTEN.get(type(side)) if not isinstance(side, exp.Paren) and not _is_cast_to(side, "TEXT") else None
+        if says:
+            node.set(name, _filled(says, side, side))
+
+
+def _is_cast_to(node: exp.Expr, kind: str) -> bool:
+    return isinstance(node, exp.Cast) and node.to.is_type(kind)
 
 
 def _in_place(node: exp.Expr, of: Callable[[], exp.Expr]) -> None:

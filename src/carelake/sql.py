@@ -96,6 +96,10 @@ _QUERIES: tuple[type[exp.Expr], ...] = (
 _RULE: tuple[type[exp.Expr], ...] = (
     *_VALUES, exp.Order, exp.Ordered, exp.Star, exp.Subquery, exp.Window, *_OF_MANY_ROWS,
 )
+_QUESTION: tuple[type[exp.Expr], ...] = (
+    *_VALUES, *_QUERIES, exp.Avg, exp.Except, exp.Exists, exp.Filter, exp.Intersect, exp.Like, exp.Limit, exp.Offset,
+    exp.Subquery, exp.WindowSpec,
+)
 # fmt: on
 
 
@@ -127,6 +131,13 @@ def refused_in_expression(expression: str) -> list[tuple[str, str]]:
 def refused_in_rule(must: str) -> list[tuple[str, str]]:
     """The same for a rule, which may look further: by a window, or by IN (SELECT ...)."""
     return _refused(must, _RULE) or _refused(f"({must})", _RULE)
+
+
+def refused_in_question(question: str) -> list[tuple[str, str]]:
+    """The same for a question that another engine than the home one is to answer. It may say more than a mart: who
+    answers it sees of which types both answers are, and of an average the last digit may differ.
+    """
+    return _refused(question, _QUESTION)
 
 
 def columns_of(select: str) -> list[str]:
@@ -185,7 +196,8 @@ def _there(node: exp.Expr, allowed: tuple[type[exp.Expr], ...]) -> tuple[type[ex
 
 
 def _is_allowed(node: exp.Expr, allowed: tuple[type[exp.Expr], ...]) -> bool:
-    return type(node) in allowed and (type(node) not in _ONLY or _ONLY[type(node)](node))
+    only = {**_ONLY, **_IN_A_QUESTION} if allowed is _QUESTION else _ONLY
+    return type(node) in allowed and (type(node) not in only or only[type(node)](node))
 
 
 # Nodes that are allowed in some shapes only: in others the engines read them in two ways.
@@ -214,6 +226,18 @@ _ONLY: dict[type[exp.Expr], Callable[[Any], bool]] = {
     exp.TryCast: lambda node: not _is_cast(node, "DATE", "TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMPTZ") and _is_type(node),
     exp.Union: lambda node: not node.args.get("by_name"),
     exp.With: lambda node: not node.recursive,
+}
+_IN_A_QUESTION: dict[type[exp.Expr], Callable[[Any], bool]] = {
+    exp.Avg: lambda node: not isinstance(node.this, exp.Distinct),
+    exp.Div: lambda node: True,
+    exp.Group: lambda node: not any(node.args.get(word) for word in ("rollup", "cube", "grouping_sets", "totals")),
+    exp.Join: lambda node: _ONLY[exp.Join](node) and not node.args.get("using"),  # it orders columns in ways of its own
+    exp.Like: lambda node: node.expression.is_string and "\\" not in node.expression.name,  # there it has a meaning
+    exp.Limit: lambda node: _is_digits(node.expression) and not node.args.get("limit_options"),
+    exp.Offset: lambda node: _is_digits(node.expression),
+    exp.Star: lambda node: not node.args.get("replace") and not node.args.get("rename"),
+    exp.Sub: lambda node: True,
+    exp.Subquery: lambda node: True,
 }
 
 

@@ -147,7 +147,7 @@ def unneeded(table: Path, versions: Collection[int], since: datetime) -> list[Pa
 def _left_by(entry: Path) -> Iterator[tuple[str, int]]:
     """The files that an entry takes out of the table, or that tell of a change, and when that was, in milliseconds."""
     for line in entry.read_text(encoding="utf-8").splitlines():
-        action = json.loads(line) if line else {}
+        action = json.loads(line)
         if removed := action.get("remove"):
             yield unquote(removed["path"]), removed["deletionTimestamp"]
         if changed := action.get("cdc"):

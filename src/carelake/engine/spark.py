@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -89,7 +90,7 @@ class Spark:
             frame = self.session.createDataFrame(rows)
             lent = frame.coalesce(1) if rows.num_rows < ONE else frame
         elif isinstance(rows, pa.RecordBatchReader):
-            lent = spark_read.spooled(self.session, rows, self.work / f"lent-{name}")
+            lent = spark_read.spooled(self.session, rows, self._spool(name))
         else:
             lent = spark_read.called(self.session, rows)
         self.relations.show(name, lent)
@@ -141,6 +142,7 @@ class Spark:
     def let_go(self, *names: str) -> None:
         for name in names:
             self.relations.let_go(name)
+            shutil.rmtree(self._spool(name), ignore_errors=True)
 
     @in_our_words("write_files")
     def write_files(self, select: str, folder: Path) -> list[Path]:
@@ -226,6 +228,10 @@ class Spark:
                 self.session.sql(f"ALTER TABLE {place} SET TBLPROPERTIES ({UPGRADED})")
             self._open(table)
         return True
+
+    def _spool(self, name: str) -> Path:
+        """Where the rows of what is lent, and read once, wait for those who ask for it."""
+        return self.work / f"lent-{name}"
 
     def _rows(self, select: str, as_of: date | None = None) -> Any:
         """The rows of a SELECT, as yet nowhere."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import shutil
@@ -116,11 +117,22 @@ def _start(scratch: Path, settings: Mapping[str, str]) -> Any:
     except (PySparkException, RuntimeError, OSError):
         fix = "Try `java -version`: Spark 4.2 needs 17 or 21. Without a network its jars must lie in pyspark/jars."
         raise SparkMissing("Spark did not start.", fix) from None
+    atexit.register(_end, scratch)
     session.sparkContext.setLogLevel("OFF")
     orphans.note(scratch, int(session.sparkContext._jvm.java.lang.ProcessHandle.current().pid()))
     for name in PYTHONS:
         getLogger(name).disabled = True
     return session
+
+
+def _end(scratch: Path) -> None:
+    """It runs until the process ends, for further lakes and questions; what it has beside tables goes with it."""
+    from pyspark import SparkContext
+
+    running = SparkContext._active_spark_context
+    if running is not None:
+        running.stop()
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager

@@ -23,6 +23,11 @@ class Opened(Protocol):
     def columns(self) -> Mapping[str, Sequence[str]]:
         """View -> its columns."""
 
+    def refuse(self, question: str) -> None:
+        """Raises `QuestionFailed` for what names nothing that is there, or might be answered otherwise than by the
+        embedded engine.
+        """
+
     def ask(self, select: str) -> pa.RecordBatchReader:
         """The answer, some rows at a time. Raises `QuestionFailed`, also later, and `LakeFull` and `LakeDamaged`."""
 

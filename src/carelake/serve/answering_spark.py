@@ -6,7 +6,6 @@ those with which Spark calls into Java, is refused before Spark sees it.
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from py4j.protocol import Py4JError
-from pyspark import SparkContext
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql.pandas.types import to_arrow_schema
 from sqlglot.errors import SqlglotError
@@ -38,23 +36,14 @@ OTHERWISE = "Say it with what both engines know (docs/deployment.md), or leave o
 
 
 def on_spark(settings: Mapping[str, str]) -> OnSpark:
-    """Spark, as it answers. It runs until the process ends, for further questions. Raises `SparkMissing`."""
+    """Spark, as it answers. Raises `SparkMissing`."""
     return OnSpark(started(Path(_scratch().name), settings))
 
 
 @cache
 def _scratch() -> TemporaryDirectory[str]:
     """Where Spark keeps, encrypted, what it spills; gone when the process ends."""
-    scratch = TemporaryDirectory(prefix="carelake-", ignore_cleanup_errors=True)
-    atexit.register(_end, scratch)
-    return scratch
-
-
-def _end(scratch: TemporaryDirectory[str]) -> None:
-    running = SparkContext._active_spark_context
-    if running is not None:
-        running.stop()
-    scratch.cleanup()
+    return TemporaryDirectory(prefix="carelake-", ignore_cleanup_errors=True)
 
 
 class OnSpark:
@@ -104,18 +93,29 @@ class Session:
     def columns(self) -> Mapping[str, Sequence[str]]:
         return {name: schema.names for name, schema in self.types.items()}
 
+    def refuse(self, question: str) -> None:
+        for said, instead in sql.refused_in_question(question):
+            raise QuestionFailed(
+                f"Spark may answer it otherwise: {said} is not allowed.", f"Use {instead}. {OTHERWISE}"
+            )
+
     def ask(self, select: str) -> pa.RecordBatchReader:
-        self._refuse_unknown(select)
+        bound = self._bound(select)
         try:
             answer = streamed(self.session.sql(self._spelled(select)))
         except AnalysisException:
             raise QuestionFailed("Spark does not understand what the embedded engine does.", OTHERWISE) from None
         except FAILED as error:
             raise _stopped(error) from None
-        return pa.RecordBatchReader.from_batches(answer.schema, _batches(answer))
+        if [*map(_family, bound.types)] != [*map(_family, answer.schema.types)]:
+            raise QuestionFailed("Spark would answer it with values of another type.", OTHERWISE)
+        named = pa.schema([field.with_name(name) for field, name in zip(answer.schema, bound.names, strict=True)])
+        return pa.RecordBatchReader.from_batches(named, _batches(answer, named))
 
-    def _refuse_unknown(self, select: str) -> None:
-        """Raises `QuestionFailed` for a column or function that is not there."""
+    def _bound(self, select: str) -> pa.Schema:
+        """What the embedded engine would answer with. Raises `QuestionFailed` for a column or function that is not
+        there.
+        """
         with duckdb.connect() as db:
             for number, (name, schema) in enumerate(self.types.items()):
                 db.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(name.partition('.')[0])}")
@@ -123,8 +123,9 @@ class Session:
                 db.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM empty_{number}")
                 db.unregister(f"empty_{number}")
             db.execute("SET enable_external_access = false")
+            db.execute("SET TimeZone = 'UTC'")
             try:
-                db.sql(select).to_arrow_reader()
+                return db.sql(select).to_arrow_reader().schema
             except (duckdb.BinderException, duckdb.CatalogException):
                 raise not_there(self.columns) from None
             except duckdb.Error as error:
@@ -145,9 +146,17 @@ def _refuse(name: str) -> Any:
     raise LakeDamaged(f"{name} is not shown.", OTHERWISE)
 
 
-def _batches(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _family(kind: pa.DataType) -> str:
+    """Types whose values are written alike: a whole number is one, however large it may be."""
+    if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
+        return "whole"
+    return f"decimal of {kind.scale}" if pa.types.is_decimal(kind) else str(kind)
+
+
+def _batches(answer: pa.RecordBatchReader, named: pa.Schema) -> Iterator[pa.RecordBatch]:
     try:
-        yield from answer
+        for batch in answer:
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=named)
     except FAILED as error:
         raise _stopped(error) from None
 

@@ -48,6 +48,7 @@ def ask(
         persons = questions.persons(question, known, PERSON)
         log = Log(root(project, declared, "lake"), asker)
         number = log.asked(Read("query", named, columns, shown.release, literals))
+        opened.refuse(question)
         answer = opened.ask(question)
         yield pa.RecordBatchReader.from_batches(answer.schema, log.shown(number, answer, persons))
 
