@@ -56,7 +56,7 @@ def current(engine: Engine) -> dict[str, int]:
 
 
 def _last(engine: Engine) -> dict[str, dict[str, Any]]:
-    if engine.version(TABLE) is None:
+    if not engine.version(TABLE):  # as it was made, it has no row; and it is asked often
         return {}
     rows = engine.ask(f"SELECT * FROM {TABLE} ORDER BY epoch").to_pylist()
     return {row["table_name"]: row for row in rows}

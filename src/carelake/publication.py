@@ -17,7 +17,7 @@ from .step import WARNED, Run, Step, failed
 def check(lake: Lake, did: Run) -> Iterator[Step]:
     """Count what breaks the rules among all that stands, and say what stops the release."""
     try:
-        anew = list(standing.count(lake.engine, lake.declared, did.as_of, did.run_id, did.started))
+        anew = standing.count(lake.engine, lake.declared, did.as_of, did.run_id, did.started)
         counts = standing.latest(lake.engine, lake.declared)
     except LakeError as error:
         yield replace(failed("check", "rules", error), holds=everything(lake))

@@ -40,24 +40,27 @@ _SCHEMA = pa.schema(
 )
 
 
-def count(engine: Engine, declared: Declarations, as_of: date, run_id: str, now: datetime) -> Iterator[str]:
+def count(engine: Engine, declared: Declarations, as_of: date, run_id: str, now: datetime) -> list[str]:
     """Count every table anew that has changed since it was counted last, or whose rules have; the names of those.
 
     Raises `EngineFailed`.
     """
     known = {row["table_name"]: row["state"] for row in engine.ask(_of_check(1)).to_pylist()}
     idle = {(one.table, one.rule, one.source) for one in unjudged.unjudged(declared)}
+    anew, counted = list[str](), list[dict[str, Any]]()
     for table in declared.tables.values():
         selects = quality.standing(table)
         mine = {(rule, source) for name, rule, source in idle if name == table.name}
         state = _state(engine, table, selects, as_of, sorted(mine))
         if known.get(table.name) != state:
-            rows = list(_results(table, _combinations(engine, selects, as_of), mine))
             stamp = {"run_id": run_id, "judged_at": now, "scope": OF_TABLE, "state": state}
-            engine.lend("result", pa.Table.from_pylist([row | stamp for row in rows], _SCHEMA))
-            engine.append(TABLE, "SELECT * FROM result")
-            engine.let_go("result")
-            yield table.name
+            counted += [row | stamp for row in _results(table, _combinations(engine, selects, as_of), mine)]
+            anew.append(table.name)
+    if counted:  # one commit for all of them
+        engine.lend("result", pa.Table.from_pylist(counted, _SCHEMA))
+        engine.append(TABLE, "SELECT * FROM result")
+        engine.let_go("result")
+    return anew
 
 
 def _state(engine: Engine, table: Table, selects: Sequence[str], as_of: date, idle: Sequence[tuple[str, str]]) -> str:
