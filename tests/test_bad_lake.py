@@ -81,7 +81,7 @@ print(did.exit_code(strict=False), sorted(set(failed(did).values())), *failed(di
 @pytest.mark.parametrize(
     ("behind", "then"),
     some(
-        1,
+        0,
         [
             ("refine npi", "refine patient"),
             ("release release", "keep audit.run_steps"),
@@ -493,7 +493,7 @@ UNFIT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "where", "code", "words", "exit_code"), some(2, UNFIT.values()), ids=UNFIT)
+@pytest.mark.parametrize(("spoil", "where", "code", "words", "exit_code"), some(1, UNFIT.values()), ids=UNFIT)
 def test_a_line_of_the_declarations_that_cannot_be_computed_is_named(
     spoil: Callable[[Small], None], where: str, code: str, words: list[str], exit_code: int, small: Small,
     undisturbed: dict[str, list[tuple[object, ...]]],
@@ -572,6 +572,7 @@ def test_a_source_that_is_renamed_is_a_new_one_and_the_old_ones_feeds_are_named(
     assert (standing["state"], standing["loads"], standing["rows"]) == ("declared no more", 1, 2)
 
 
+@pytest.mark.prove
 def test_a_clock_that_goes_backwards_leaves_one_current_version_and_no_overlap(small: Small) -> None:
     for day, name in ((-30, "'One'"), (-40, None), (-35, "'Two'"), (1, "'Three'")):
         small.sql("DELETE FROM departments WHERE DeptID = 'D2'")

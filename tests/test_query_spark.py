@@ -65,7 +65,7 @@ REFUSED = re.findall(r"^[|] `(SELECT .*)` [|] ", TABLE, re.MULTILINE)
 SLOW = "SELECT * FROM audit.changes ORDER BY ALL"
 
 
-@pytest.mark.parametrize("question", some(len(ASKED), [*ASKED, SLOW]))
+@pytest.mark.parametrize("question", some(11, [*reversed(ASKED), SLOW]))
 def test_both_engines_answer_alike(asked, question):
     assert answer(asked, question, "spark") == answer(asked, question, "duck")
 

@@ -202,15 +202,15 @@ def test_equal_numbers_of_two_hospitals_are_two_people(lake):
     assert rows[0]["full_name"] != rows[1]["full_name"]
 
 
-def test_what_is_held_back_shows_in_all_until_a_good_version_takes_its_place(on_each):
-    refined(on_each, {**ANN, "born": "2027-01-01"})
-    on_each.land("hos-a.people", [{**ANN, "changed": "2026-03-09"}], columns=COLUMNS, seen=SEEN)
-    on_each.refine(now=SEEN)
-    (row,) = on_each.ask("SELECT is_quarantined, is_current FROM silver.person_all")
+def test_what_is_held_back_shows_in_all_until_a_good_version_takes_its_place(lake):
+    refined(lake, {**ANN, "born": "2027-01-01"})
+    lake.land("hos-a.people", [{**ANN, "changed": "2026-03-09"}], columns=COLUMNS, seen=SEEN)
+    lake.refine(now=SEEN)
+    (row,) = lake.ask("SELECT is_quarantined, is_current FROM silver.person_all")
     assert row == {"is_quarantined": False, "is_current": True}
-    on_each.land("hos-a.people", [{**ANN, "changed": "2026-03-10", "visits": "many"}], columns=COLUMNS, seen=SEEN)
-    on_each.refine(now=SEEN)
-    (row,) = on_each.ask("SELECT is_quarantined, visits FROM silver.person_all")
+    lake.land("hos-a.people", [{**ANN, "changed": "2026-03-10", "visits": "many"}], columns=COLUMNS, seen=SEEN)
+    lake.refine(now=SEEN)
+    (row,) = lake.ask("SELECT is_quarantined, visits FROM silver.person_all")
     assert row == {"is_quarantined": False, "visits": 3}  # the last good version stays
 
 
