@@ -24,9 +24,7 @@ class Opened(Protocol):
         """View -> its columns."""
 
     def refuse(self, question: str) -> None:
-        """Raises `QuestionFailed` for what names nothing that is there, or might be answered otherwise than by the
-        embedded engine.
-        """
+        """Raises `QuestionFailed` for what it might answer otherwise than the embedded engine."""
 
     def ask(self, select: str) -> pa.RecordBatchReader:
         """The answer, some rows at a time. Raises `QuestionFailed`, also later, and `LakeFull` and `LakeDamaged`."""
