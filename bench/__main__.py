@@ -14,7 +14,7 @@ import duckdb
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the servers are started as the tests start them
 
-from . import bronze, day, rules, spark, treatments
+from . import bronze, day, log, rules, spark, treatments
 
 BENCHES = {
     "spark": (spark.measure, 5_000_000),
@@ -22,6 +22,7 @@ BENCHES = {
     "bronze": (bronze.measure, 2_000_000),
     "day": (day.measure, 10_000_000),
     "treatments": (treatments.measure, 2_000_000),
+    "log": (log.measure, 2_000),
 }
 BY_NAME = {"spark"}  # only if asked for: at 2,500 transactions its six runs of Spark were not over in five minutes
 

@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from carelake import delivered
 from carelake.engine import Engine
 from carelake.engine.duck import Duck
 from carelake.engine.duck_write import TableUpgraded
 from carelake.engine.spark_write import activate
-from carelake.errors import EngineFailed, LakeFull
+from carelake.errors import EngineFailed, LakeFull, SourceFailed
 from carelake.foreign import in_our_words
+from carelake.source import Delivery
 
 COLUMNS = {"k": "BIGINT", "name": "TEXT", "amount": "DECIMAL(18, 2)", "at": "TIMESTAMPTZ"}
 ANN = "SELECT 1 AS k, 'ann' AS name, CAST(10.10 AS DECIMAL(18, 2)) AS amount, CAST('2026-01-01' AS TIMESTAMPTZ) AS at"
@@ -209,6 +211,21 @@ def test_what_a_reader_has_brought_is_nowhere_once_it_is_let_go(engine, tmp_path
     assert engine.ask("SELECT COUNT(*) AS n FROM kept").to_pylist() == [{"n": 2}]
     engine.let_go("kept")
     assert [path for path in (tmp_path / "staging").rglob("*") if path.is_file()] == []
+
+
+def test_a_source_that_breaks_off_says_so_itself_and_leaves_nothing_of_its_rows(engine, tmp_path):
+    rows = pa.record_batch({"a": ["ann", "bob"]})
+
+    def broken():
+        yield rows
+        raise SourceFailed("one.roll: the connection is gone.", "Ask again.")
+
+    delivery = Delivery("roll", rows.schema, broken(), whole=True)
+    with pytest.raises(SourceFailed, match="the connection is gone"):
+        delivered.staged(engine, delivery, "SELECT a FROM delivered", tmp_path / "staging/load")
+    spooled = [path for path in (tmp_path / "staging").rglob("*.parquet") if "load" not in path.parts]
+    assert spooled == []
+    assert engine.columns("delivered") == {}
 
 
 def test_rows_are_made_anew_by_a_function(engine):

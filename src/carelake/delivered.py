@@ -22,8 +22,8 @@ def staged(engine: Engine, delivery: Delivery, select: str, work: Path) -> list[
     if parts := _read_elsewhere(engine, delivery, select, work):
         return parts
     failed = _Watched(delivery)
-    engine.lend("delivered", failed.reader)
     try:
+        engine.lend("delivered", failed.reader)  # which may be where it is read, and may fail half-way
         return engine.write_files(select, work)
     except Exception:
         if failed.error:  # the reader's own error says more than the engine's
