@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from lake_engines import made_by
@@ -130,6 +134,29 @@ def test_what_executors_cannot_read_is_read_by_the_driver_which_says_so(
     delivery = next(reading)
     assert lies(to, land_one(to, delivery)) == EVERY
     assert delivery.warnings == ["visits could not be read by the executors, and was read by the driver."]
+
+
+def test_feeds_that_are_read_at_once_land_each_with_its_own_rows(tmp_path: Path, spark_session: Any) -> None:
+    to, together = a_landing(tmp_path, "spark"), threading.Barrier(3)
+    assert to.engine.readers >= 2
+
+    def land(name: str) -> Load | None:
+        def rows() -> Iterator[pa.RecordBatch]:
+            yield pa.record_batch({"id": [f"{name}-1"], "amount": ["1.25"]})
+            together.wait(timeout=60)  # so that none has given all before each has given some
+            yield pa.record_batch({"id": [f"{name}-2"], "amount": ["2.25"]})
+
+        feed = a_feed(name, key=("id",))
+        schema = pa.schema([("id", pa.string()), ("amount", pa.string())])
+        return bronze.land(to, feed, Delivery(name, schema, rows(), whole=True), Progress())
+
+    names = ["visits", "bills", "beds"]
+    with ThreadPoolExecutor(3) as pool:
+        loads = [load for load in pool.map(land, names) if load]
+    told = {load.feed.name: lies(to, load) for load in loads}
+    assert told == {name: [(f"{name}-1", Decimal("1.25")), (f"{name}-2", Decimal("2.25"))] for name in names}
+    kept = to.engine.ask("SELECT feed, numberofrowscopied FROM audit.load_logs ORDER BY feed").to_pylist()
+    assert [tuple(row.values()) for row in kept] == [("beds", 2), ("bills", 2), ("visits", 2)]
 
 
 def test_no_password_and_no_key_of_a_row_is_in_the_plan(

@@ -11,10 +11,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
+from threading import RLock
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,6 +50,7 @@ class Landing:
     run_id: str
     as_of: date
     now: datetime
+    turn: RLock = field(default_factory=RLock)  # of those that ask engine or ledger: feeds are read side by side
 
 
 def land(to: Landing, feed: Feed, delivery: Delivery, progress: Progress) -> Load | None:
@@ -60,18 +62,21 @@ def land(to: Landing, feed: Feed, delivery: Delivery, progress: Progress) -> Loa
     folder = Path(feed.source, feed.name, f"{to.now:%Y/%m/%d}", f"{sequence:06d}")
     work = to.root / folder.with_name(f"{UNFINISHED}{folder.name}")
     shutil.rmtree(work, ignore_errors=True)
+    committed: Load | None = None
     try:
-        counts = _write(to, feed, delivery, sequence, work)
-        if not counts.landed and not counts.rejected and not _moves(delivery, progress, counts.told):
-            delivery.committed()
-            return None
-        load = _load(to, feed, delivery, sequence, folder, work, counts)
-        with in_our_words("land"):
-            shutil.rmtree(to.root / folder, ignore_errors=True)  # of a run killed between here and the commit
-            os.replace(work, to.root / folder)
+        key = _key(feed, delivery.schema)
+        own = [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
+        staged = delivered.staged(to.engine, delivery, [*map(quoted, delivery.schema.names), *own], work)
+        with to.turn:
+            counts = _keep(to, feed, delivery, key, sequence, staged, work)
+            if counts.landed or counts.rejected or _moves(delivery, progress, counts.told):
+                load = _load(to, feed, delivery, sequence, folder, work, counts)
+                with in_our_words("land"):
+                    shutil.rmtree(to.root / folder, ignore_errors=True)  # of a run killed between here and the commit
+                    os.replace(work, to.root / folder)
+                committed = to.ledger.commit(load)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    committed = to.ledger.commit(load)
     delivery.committed()
     return committed
 
@@ -145,12 +150,10 @@ class _Counts:
     rejected: int
 
 
-def _write(to: Landing, feed: Feed, delivery: Delivery, sequence: int, work: Path) -> _Counts:
-    """Stage what was delivered, and keep of it what is new."""
-    key = _key(feed, delivery.schema)
-    own = [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
-    select = f"SELECT {_listed([*map(quoted, delivery.schema.names), *own])} FROM delivered"
-    staged = delivered.staged(to.engine, delivery, select, work)
+def _keep(
+    to: Landing, feed: Feed, delivery: Delivery, key: Sequence[str], sequence: int, staged: list[Path], work: Path
+) -> _Counts:
+    """Keep of what was staged what is new."""
     loads = to.ledger.loads(feed)
     prior = files(to.root, loads)
     read, deleted = rows_of(staged), 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,31 +14,35 @@ from .engine import Engine
 from .errors import EngineFailed
 from .source import Delivery
 
+_NUMBERS = count(1)  # of deliveries: several may be on their way at once
 
-def staged(engine: Engine, delivery: Delivery, select: str, work: Path) -> list[Path]:
-    """The files that the rows of `select` are in, which reads what was delivered as `delivered`.
+
+def staged(engine: Engine, delivery: Delivery, columns: Sequence[str], work: Path) -> list[Path]:
+    """The files in `work` that `columns` of what was delivered are in, SQL each. Several threads may call it at once.
 
     Raises what the reader raises, `EngineFailed` and `LakeFull`.
     """
-    if parts := _read_elsewhere(engine, delivery, select, work):
+    name = f"delivered_{next(_NUMBERS)}"
+    select = f"SELECT {', '.join(columns)} FROM {name}"
+    if parts := _read_elsewhere(engine, delivery, name, select, work):
         return parts
     failed = _Watched(delivery)
     try:
-        engine.lend("delivered", failed.reader)  # which may be where it is read, and may fail half-way
+        engine.lend(name, failed.reader)  # which may be where it is read, and may fail half-way
         return engine.write_files(select, work)
     except Exception:
         if failed.error:  # the reader's own error says more than the engine's
             raise failed.error from None
         raise
     finally:
-        engine.let_go("delivered")
+        engine.let_go(name)
 
 
-def _read_elsewhere(engine: Engine, delivery: Delivery, select: str, work: Path) -> list[Path]:
+def _read_elsewhere(engine: Engine, delivery: Delivery, name: str, select: str, work: Path) -> list[Path]:
     """What other machines have staged. Nothing if there are none, or if they could not: then it is read here, and what
     is wrong has its own words.
     """
-    if not delivery.elsewhere or not engine.gather("delivered", delivery.elsewhere, delivery.schema):
+    if not delivery.elsewhere or not engine.gather(name, delivery.elsewhere, delivery.schema):
         return []
     try:
         parts = engine.write_files(select, work)
@@ -47,7 +52,7 @@ def _read_elsewhere(engine: Engine, delivery: Delivery, select: str, work: Path)
     except EngineFailed:
         pass
     finally:
-        engine.let_go("delivered")
+        engine.let_go(name)
     shutil.rmtree(work, ignore_errors=True)
     delivery.warnings.append(f"{delivery.name} could not be read by the executors, and was read by the driver.")
     return []

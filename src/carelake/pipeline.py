@@ -7,18 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from . import bronze, checkpoint, epochs, gold, publication, refinery, release, repaired, silver, vault
-from .errors import LakeError, LoginDenied
+from . import bronze, checkpoint, epochs, gold, publication, reading, refinery, release, repaired, silver, vault
+from .errors import LakeError
 from .foreign import as_ours
 from .lake import Lake, opened, vault_of
 from .model import Feed
 from .report import writing
-from .source import Delivery, Progress, readers
+from .source import readers
 from .step import WARNED, Run, Step, failed
 from .tell import telling
 from .tell.alert import Trouble
@@ -64,10 +63,9 @@ def run(
         _tidy(lake)
         did_step(_clock(lake, did))
         did_step(_unsigned(lake))
-        denied: set[str] = set()
+        doors = reading.Doors(lake.declared.feeds)
         for feeds in _rounds(lake.declared.feeds):
-            for feed in feeds:
-                did_step(_extract(lake, feed, did, reconcile, denied))
+            did_step(reading.extract(lake, feeds, did, doors, reconcile=reconcile))
             did_step(_refine(lake, minted, did, feeds))
         did_step(_unclaimed(lake))
         did_step(_forgotten(lake))
@@ -102,7 +100,7 @@ def _recorder(did: Run, watch: Watch) -> Callable[[Iterable[Step]], None]:
 def _timed(steps: Iterable[Step]) -> Iterator[Step]:
     began = time.monotonic()
     for step in steps:
-        yield replace(step, seconds=round(time.monotonic() - began, 3))
+        yield replace(step, seconds=step.seconds or round(time.monotonic() - began, 3))
         began = time.monotonic()
 
 
@@ -124,49 +122,6 @@ def _clock(lake: Lake, did: Run) -> Iterator[Step]:
 def _unsigned(lake: Lake) -> Iterator[Step]:
     if more := lake.declared.policy.unsigned:
         yield Step("privacy", "privacy.yml", "warned", found=UNSIGNED.format("; ".join(more)))
-
-
-def _extract(lake: Lake, feed: Feed, did: Run, reconcile: bool, denied: set[str]) -> Iterator[Step]:
-    """Read what is new of a feed, and land each delivery as a load. A connection that was `denied` is not tried again,
-    since databases lock accounts that fail too often.
-    """
-    name = f"{feed.source}.{feed.name}"
-    if not feed.active:
-        yield Step("extract", name, "inactive", found=feed.idle)
-        return
-    if feed.optional and (missing := lake.secrets.missing(feed.connection)):
-        yield Step("extract", name, "inactive", found=f"not connected: {', '.join(missing)} is not set")
-        return
-    rows, warnings = 0, list[str]()
-    progress: Progress | None = None
-    try:
-        if feed.connection in denied:
-            raise LoginDenied(name)
-        to = bronze.Landing(lake.engine, lake.ledger, lake.bronze, did.run_id, did.as_of, did.started)
-        progress = lake.ledger.progress(feed)
-        for delivery in _deliveries(lake, feed, progress, did, reconcile):
-            load = bronze.land(to, feed, delivery, progress)
-            warnings += delivery.warnings
-            if load:
-                rows += load.rows
-                progress = lake.ledger.progress(feed)
-    except Exception as error:  # noqa: BLE001 - whatever a reader throws, the other feeds go on
-        if isinstance(error, LoginDenied):
-            denied.add(feed.connection)
-        yield failed("extract", name, as_ours(error), rows, progress)
-        return
-    outcome = "warned" if warnings else "done" if rows else "unchanged"
-    yield Step("extract", name, outcome, rows, found=" ".join(warnings))
-
-
-def _deliveries(lake: Lake, feed: Feed, progress: Progress, did: Run, reconcile: bool) -> Iterator[Delivery]:
-    if feed.reader == "reference":
-        wanted = lake.engine.ask(feed.wanted).columns[0].to_pylist() if feed.wanted else []
-        return readers.look_up(
-            feed, lake.connection(feed), progress, did.started, sorted(filter(None, wanted)), lake.cache
-        )
-    there = partial(lake.secrets.filled, feed.connection)
-    return readers.read(feed, lake.connection(feed), progress, did.started, whole=reconcile, there=there)
 
 
 def _forgotten(lake: Lake) -> Iterator[Step]:

@@ -32,6 +32,7 @@ class Engine(Protocol):
     """
 
     dialect: str
+    readers: int  # how many deliveries may be lent and written to files at once, each by a thread
     scratch: Path | None  # what it has in `staging` while it lives; all else there was left by a killed run
 
     def ask(self, select: str, as_of: date | None = None) -> pa.Table:

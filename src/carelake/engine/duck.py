@@ -57,6 +57,7 @@ class Duck:
     """
 
     dialect = "duckdb"
+    readers = 1  # its connection is one
     scratch: Path | None = None  # nothing of it lasts from one verb to the next
 
     def __init__(

@@ -21,6 +21,7 @@ from .spark_write import APPEND, OVERWRITE, Commit, activate, noting, plain_of, 
 from .stored import NOTE, PLAIN, READABLE, SETTINGS, AlreadyMarked, Stored, files_of, of_compaction, seen
 
 UPGRADED = "'delta.enableDeletionVectors' = 'true', 'delta.enableChangeDataFeed' = 'true'"
+MOST_READERS = 32  # deliveries at once, however many cores there are: each has a connection of the driver's open
 ONE = 100_000  # rows: what is lent with fewer is written as one file
 
 
@@ -43,6 +44,7 @@ class Spark:
         self.work = staging / f"spark-{os.getpid()}"
         self.scratch: Path | None = self.work
         self.session = started(self.work, settings or {})
+        self.readers = min(MOST_READERS, max(2, self.session.sparkContext.defaultParallelism))
         self.stored = Stored(roots)
         self.relations = spark_read.Relations(self.session, self._frame)
         self._standing: dict[str, Callable[[], None]] = {}  # table -> what shows the rows of it that stand
