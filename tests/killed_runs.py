@@ -150,7 +150,7 @@ now = datetime.fromisoformat(sys.argv[1])
 options.now = lambda: now
 from carelake.serve import cli
 from carelake.source import sql
-sql.read.__kwdefaults__["range_rows"] = 60 if {small} else 80_000  # so that a first load is cut into three
+sql.read.__kwdefaults__["range_rows"] = {range_rows}  # so that a first load is cut into three
 {before}
 sys.argv = ["carelake", "-p", *sys.argv[2:]]
 cli.main()
@@ -182,7 +182,7 @@ atexit.register(lambda: print("moments", next(count) - 1))
 # Says where it is, so that it can be killed there.
 TELLS = """
 import functools
-from carelake import bronze, pipeline, publication
+from carelake import bronze, pipeline, publication, reading
 def telling(module, verb, step, then=""):
     does = getattr(module, verb)
     @functools.wraps(does)
@@ -194,7 +194,8 @@ def telling(module, verb, step, then=""):
         return done
     setattr(module, verb, tells)
 telling(bronze, "land", "land", "extract")
-for step in ("extract", "refine", "build", "keep"):
+telling(reading, "_extract", "extract")
+for step in ("refine", "build", "keep"):
     telling(pipeline, "_" + step, step)
 telling(publication, "publish", "release")
 """
@@ -216,7 +217,7 @@ def started(
     command = [
         sys.executable,
         "-c",
-        RUN.format(before=before, small=_is_small(hospital)),
+        RUN.format(before=before, range_rows=_third(hospital)),
         now.isoformat(),
         str(hospital.project),
         *words,
@@ -225,8 +226,11 @@ def started(
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=hospital.folder, env=hospital.environment)
 
 
-def _is_small(hospital: Hospital) -> bool:
-    return (hospital.folder / "emr.db").stat().st_size < 1_000_000
+def _third(hospital: Hospital) -> int:
+    """Somewhat more than a third of its transactions."""
+    with closing(sqlite3.connect(hospital.folder / "emr.db")) as db:
+        (transactions,) = db.execute("SELECT COUNT(*) FROM transactions").fetchone()
+    return int(transactions * 2 / 5)
 
 
 def run(hospital: Hospital, now: datetime, before: str = "", words: Sequence[str] = ("run",)) -> str:

@@ -76,6 +76,29 @@ def test_feeds_of_a_connection_that_opened_are_all_read_at_once(monkeypatch: pyt
     assert extracted(8) == [(f"hos-a.feed_{n}", "unchanged", "") for n in range(8)]
 
 
+@pytest.mark.parametrize("many", [1, 3, 8])
+def test_feeds_land_in_the_order_in_which_they_are_declared_however_soon_they_were_read(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landed = list[tuple[str, int]]()
+
+    def read(feed: Feed, connection: str) -> Iterator[Delivery]:
+        if feed.name == "feed_2":
+            raise SourceUnreachable("hos-a/feed_2: it is off.", "Switch it on.")
+        for part in range(2):
+            yield Delivery(feed.name, pa.schema([]), iter(()), whole=True, range=part)
+
+    def land(to: bronze.Landing, feed: Feed, delivery: Delivery, progress: Progress) -> None:
+        threading.Event().wait(0.01 * (8 - int(feed.name[-1])))  # the last one is ready first
+        with to.turn():
+            landed.append((feed.name, delivery.range))
+
+    reads(monkeypatch, read)
+    monkeypatch.setattr(bronze, "land", land)
+    assert [step[1] for step in extracted(many)] == [*["unchanged"] * 2, "failed", *["unchanged"] * 5]
+    assert landed == [(f"feed_{n}", part) for n in range(8) if n != 2 for part in range(2)]
+
+
 def test_one_that_fails_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(feed: Feed, connection: str) -> Iterator[Delivery]:
         if feed.name == "feed_3":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -137,7 +138,8 @@ def test_what_executors_cannot_read_is_read_by_the_driver_which_says_so(
 
 
 def test_feeds_that_are_read_at_once_land_each_with_its_own_rows(tmp_path: Path, spark_session: Any) -> None:
-    to, together = a_landing(tmp_path, "spark"), threading.Barrier(3)
+    turn, together = threading.Lock(), threading.Barrier(3)
+    to = replace(a_landing(tmp_path, "spark"), turn=lambda: turn)
     assert to.engine.readers >= 2
 
     def land(name: str) -> Load | None:

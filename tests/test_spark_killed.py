@@ -1,4 +1,4 @@
-"""Killed at any instant while Spark runs it, a lake of 200,000 transactions is made whole by the next run."""
+"""Killed at any instant while Spark runs it, a lake is made whole by the next run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from lake_engines import need_spark
 
 from carelake.lake import opened
 
-TRANSACTIONS, INSTANTS = 200_000, 20
 OF_PLACE = {"_load_row"}  # which row of its load a row is: those of a file have no order
 ON_SPARK = ("run", "--engine", "spark")
 
@@ -46,10 +45,13 @@ def _told(name: str, kind: str) -> str:
 
 
 @pytest.mark.prove
-def test_whenever_a_run_on_spark_is_killed_the_next_one_ends_right(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("transactions", "instants"), [(200_000, 20), (5_000_000, 1)])
+def test_whenever_a_run_on_spark_is_killed_the_next_one_ends_right(
+    transactions: int, instants: int, tmp_path: Path
+) -> None:
     need_spark()
     chance = random.Random(20261122)
-    before = opened_on_day_one(tmp_path / "first", transactions=TRANSACTIONS)
+    before = opened_on_day_one(tmp_path / "first", transactions=transactions)
     right = before.copied(tmp_path / "right")
     run(right, DAYS[1])
     told = {1: sums(right)}
@@ -58,7 +60,7 @@ def test_whenever_a_run_on_spark_is_killed_the_next_one_ends_right(tmp_path: Pat
     whole = mornings[2].copied(tmp_path / "whole")
     run(whole, DAYS[2])
     told[2] = sums(whole)
-    assert told[1]["silver.transaction"][0] == told[2]["silver.transaction"][0] == TRANSACTIONS
+    assert told[1]["silver.transaction"][0] == told[2]["silver.transaction"][0] == transactions
     lasts, died = {}, 0
     for day, morning in mornings.items():
         hospital, begin = morning.copied(tmp_path / f"undisturbed {day}"), time.monotonic()
@@ -66,7 +68,7 @@ def test_whenever_a_run_on_spark_is_killed_the_next_one_ends_right(tmp_path: Pat
         lasts[day] = time.monotonic() - begin
         assert not strays(hospital)
         assert sums(hospital) == told[day]
-    for instant in range(INSTANTS):
+    for instant in range(instants):
         day = 1 + instant % 2
         hospital = mornings[day].copied(tmp_path / f"killed {instant}")
         with started(hospital, DAYS[day], words=ON_SPARK) as process:
@@ -74,8 +76,8 @@ def test_whenever_a_run_on_spark_is_killed_the_next_one_ends_right(tmp_path: Pat
             process.kill()
             process.communicate()
         died += process.returncode == -9
-        run(hospital, DAYS[day] + timedelta(hours=5), words=ON_SPARK if instant % 10 == 9 else ("run",))
+        run(hospital, DAYS[day] + timedelta(hours=5), words=ON_SPARK if instant % 7 == 0 else ("run",))
         assert sums(hospital) == told[day], f"killed at instant {instant}"
         assert not strays(hospital)
-    print(f"a run took {lasts}, and {died} of {INSTANTS} were killed")
-    assert died >= INSTANTS * 3 / 4
+    print(f"a run took {lasts}, and {died} of {instants} were killed")
+    assert died >= instants * 3 / 4

@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from threading import RLock
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -50,7 +50,7 @@ class Landing:
     run_id: str
     as_of: date
     now: datetime
-    turn: RLock = field(default_factory=RLock)  # of those that ask engine or ledger: feeds are read side by side
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext  # to land: feeds may be read side by side
 
 
 def land(to: Landing, feed: Feed, delivery: Delivery, progress: Progress) -> Load | None:
@@ -67,7 +67,7 @@ def land(to: Landing, feed: Feed, delivery: Delivery, progress: Progress) -> Loa
         key = _key(feed, delivery.schema)
         own = [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
         staged = delivered.staged(to.engine, delivery, [*map(quoted, delivery.schema.names), *own], work)
-        with to.turn:
+        with to.turn():
             counts = _keep(to, feed, delivery, key, sequence, staged, work)
             if counts.landed or counts.rejected or _moves(delivery, progress, counts.told):
                 load = _load(to, feed, delivery, sequence, folder, work, counts)

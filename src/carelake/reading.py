@@ -1,4 +1,4 @@
-"""Feeds -> loads. Where other machines read, feeds are read side by side; what was read lands one after the other."""
+"""Feeds -> loads. Where other machines read, feeds are read side by side; they land as if one came after the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from threading import Lock
+from threading import Event, Lock
 
 from . import bronze
 from .errors import LoginDenied
@@ -21,21 +21,48 @@ from .step import Run, Step, failed
 
 def extract(lake: Lake, feeds: Sequence[Feed], did: Run, doors: Doors, *, reconcile: bool) -> Iterator[Step]:
     """What came of each feed, in their order. One that fails does not stop the others: its step says why."""
-    to = bronze.Landing(lake.engine, lake.ledger, lake.bronze, did.run_id, did.as_of, did.started)
+    turns = Turns(len(feeds))
 
-    def one(feed: Feed) -> Step:
+    def one(place: int, feed: Feed) -> Step:
         began = time.monotonic()
-        step = _extract(lake, feed, to, doors, reconcile)
+        turn = partial(turns.landing, place)
+        to = bronze.Landing(lake.engine, lake.ledger, lake.bronze, did.run_id, did.as_of, did.started, turn)
+        try:
+            step = _extract(lake, feed, to, turns.asking, doors, reconcile)
+        finally:
+            turns.over(place)
         return replace(step, seconds=round(time.monotonic() - began, 3))
 
     if lake.engine.readers == 1:
-        yield from map(one, feeds)
+        yield from map(one, range(len(feeds)), feeds)
         return
     pool = ThreadPoolExecutor(lake.engine.readers, "feed")
     try:
-        yield from pool.map(one, feeds)
+        yield from pool.map(one, range(len(feeds)), feeds)
     finally:
         pool.shutdown(cancel_futures=True)  # who interrupts waits for the feeds that are being read, and for no other
+
+
+class Turns:
+    """Feeds land in the order in which they are declared, however soon they were read: which load came first decides
+    between versions of one time, and may not be left to chance.
+    """
+
+    def __init__(self, feeds: int) -> None:
+        self.asking = Lock()  # the engine, and the ledger in it
+        self._over = [Event() for _ in range(feeds)]
+
+    @contextmanager
+    def landing(self, place: int) -> Iterator[None]:
+        """Wait until the feeds before that one are over; none that come later land meanwhile."""
+        for over in self._over[:place]:
+            over.wait()
+        with self.asking:
+            yield
+
+    def over(self, place: int) -> None:
+        """That feed lands nothing more."""
+        self._over[place].set()
 
 
 class Doors:
@@ -63,7 +90,7 @@ class Doors:
             self._open.add(feed.connection)
 
 
-def _extract(lake: Lake, feed: Feed, to: bronze.Landing, doors: Doors, reconcile: bool) -> Step:
+def _extract(lake: Lake, feed: Feed, to: bronze.Landing, asking: Lock, doors: Doors, reconcile: bool) -> Step:
     """Read what is new of a feed, and land each delivery as a load."""
     name = f"{feed.source}.{feed.name}"
     if not feed.active:
@@ -73,8 +100,8 @@ def _extract(lake: Lake, feed: Feed, to: bronze.Landing, doors: Doors, reconcile
     rows, warnings = 0, list[str]()
     progress: Progress | None = None
     try:
-        progress = _progress(lake, feed, to)
-        deliveries = _deliveries(lake, feed, progress, to, reconcile)
+        progress = _progress(lake, feed, asking)
+        deliveries = _deliveries(lake, feed, progress, to, asking, reconcile)
         with doors.entering(feed):
             delivery = next(deliveries, None)
         while delivery is not None:
@@ -82,7 +109,7 @@ def _extract(lake: Lake, feed: Feed, to: bronze.Landing, doors: Doors, reconcile
             warnings += delivery.warnings
             if load:
                 rows += load.rows
-                progress = _progress(lake, feed, to)
+                progress = _progress(lake, feed, asking)
             delivery = next(deliveries, None)
     except Exception as error:  # noqa: BLE001 - whatever a reader throws, the other feeds go on
         return failed("extract", name, as_ours(error), rows, progress)
@@ -90,15 +117,17 @@ def _extract(lake: Lake, feed: Feed, to: bronze.Landing, doors: Doors, reconcile
     return Step("extract", name, outcome, rows, found=" ".join(warnings))
 
 
-def _progress(lake: Lake, feed: Feed, to: bronze.Landing) -> Progress:
-    with to.turn:
+def _progress(lake: Lake, feed: Feed, asking: Lock) -> Progress:
+    with asking:
         return lake.ledger.progress(feed)
 
 
-def _deliveries(lake: Lake, feed: Feed, progress: Progress, to: bronze.Landing, reconcile: bool) -> Iterator[Delivery]:
+def _deliveries(
+    lake: Lake, feed: Feed, progress: Progress, to: bronze.Landing, asking: Lock, reconcile: bool
+) -> Iterator[Delivery]:
     connection = lake.connection(feed)
     if feed.reader == "reference":
-        with to.turn:
+        with asking:
             wanted = lake.engine.ask(feed.wanted).columns[0].to_pylist() if feed.wanted else []
         return readers.look_up(feed, connection, progress, to.now, sorted(filter(None, wanted)), lake.cache)
     there = partial(lake.secrets.filled, feed.connection)
