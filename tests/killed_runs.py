@@ -182,7 +182,7 @@ atexit.register(lambda: print("moments", next(count) - 1))
 # Says where it is, so that it can be killed there.
 TELLS = """
 import functools
-from carelake import bronze, pipeline, publication, reading
+from carelake import bronze, intake, pipeline, publication
 def telling(module, verb, step, then=""):
     does = getattr(module, verb)
     @functools.wraps(does)
@@ -194,7 +194,7 @@ def telling(module, verb, step, then=""):
         return done
     setattr(module, verb, tells)
 telling(bronze, "land", "land", "extract")
-telling(reading, "_extract", "extract")
+telling(intake, "_extract", "extract")
 for step in ("refine", "build", "keep"):
     telling(pipeline, "_" + step, step)
 telling(publication, "publish", "release")

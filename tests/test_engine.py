@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import partial
 
 import pyarrow as pa
@@ -222,7 +223,7 @@ def test_a_source_that_breaks_off_says_so_itself_and_leaves_nothing_of_its_rows(
 
     delivery = Delivery("roll", rows.schema, broken(), whole=True)
     with pytest.raises(SourceFailed, match="the connection is gone"):
-        delivered.staged(engine, delivery, "SELECT a FROM delivered", tmp_path / "staging/load")
+        delivered.staged(engine, delivered.Wanted(delivery, "${ONE}", 1, tmp_path / "staging/load"))
     spooled = [path for path in (tmp_path / "staging").rglob("*.parquet") if "load" not in path.parts]
     assert spooled == []
     assert engine.columns("delivered") == {}
@@ -305,3 +306,35 @@ def test_a_table_that_only_spark_may_write_is_refused_before_anything_is_touched
     with pytest.raises(TableUpgraded, match="--engine spark"):
         Duck({"silver": tmp_path, "gold": tmp_path}, tmp_path / "staging")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_column_that_files_have_in_two_types_has_the_wider_one(engine, tmp_path):
+    """What a source may become: whole numbers with decimals, days with times, more digits."""
+    older = {
+        "amount": pa.array([5, 10], pa.int64()),
+        "small": pa.array([1, 2], pa.int32()),
+        "day": pa.array([date(2024, 10, 4)] * 2),
+        "digits": pa.array([Decimal("1.5"), Decimal("2.5")], pa.decimal128(10, 1)),
+    }
+    newer = {
+        "amount": pa.array([Decimal("7.25")], pa.decimal128(10, 2)),
+        "small": pa.array([Decimal("0.5")], pa.decimal128(18, 1)),
+        "day": pa.array([datetime(2024, 10, 5, 1)], pa.timestamp("us")),
+        "digits": pa.array([Decimal("2.125")], pa.decimal128(8, 3)),
+    }
+    files = [tmp_path / "older.parquet", tmp_path / "newer.parquet"]
+    for path, columns in zip(files, (older, newer), strict=True):
+        pq.write_table(pa.table(columns), path)
+    engine.show("shown", files)
+    told = engine.ask(
+        "SELECT MAX(amount) AS amount, MAX(small + 1) AS small, MAX(day) AS day, MIN(CAST(day AS TEXT)) AS told,"
+        " SUM(digits) AS digits, MIN(CAST(amount AS TEXT)) AS text FROM shown"
+    ).to_pylist()
+    day = datetime(2024, 10, 5, 1)
+    assert told == [
+        {
+            "amount": Decimal("10.00"), "small": Decimal("3.0"), "day": day, "told": "2024-10-04 00:00:00",
+            "digits": Decimal("6.125"), "text": "10.00",
+        }
+    ]  # fmt: skip
+    engine.let_go("shown")

@@ -15,6 +15,7 @@ from carelake.errors import (
     SourceColumnMissing,
     SourceDenied,
     SourceFailed,
+    SourceNameTaken,
     SourceTableMissing,
     SourceUnreachable,
     SourceUrlUnknown,
@@ -129,6 +130,14 @@ def test_a_missing_column_is_named_with_what_is_like_it(
     said = refused(SourceColumnMissing, source.url, capfd, a_feed(**says))
     assert "no column 'changd'" in said
     assert "Did you mean 'changed'?" in said
+
+
+def test_columns_that_differ_in_case_only_are_refused(
+    postgres_source: Source, capfd: pytest.CaptureFixture[str]
+) -> None:
+    postgres_source.run('CREATE TABLE visits (id int, "Vv" int, "vV" int)')
+    said = refused(SourceNameTaken, postgres_source.url, capfd, a_feed())
+    assert "the table 'visits' has the columns 'Vv', 'vV'" in said
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from lake_engines import made_by
 from servers import PASSWORD, Source, fresh_source
 from sql_feeds import NOW, a_feed
 
-from carelake import bronze
-from carelake.engine import Engine
+from carelake import bronze, delivered
+from carelake.engine import Engine, spark_read
 from carelake.ledger import Ledger, Load
 from carelake.model import Feed
 from carelake.secret import Secrets
@@ -137,30 +132,6 @@ def test_what_executors_cannot_read_is_read_by_the_driver_which_says_so(
     assert delivery.warnings == ["visits could not be read by the executors, and was read by the driver."]
 
 
-def test_feeds_that_are_read_at_once_land_each_with_its_own_rows(tmp_path: Path, spark_session: Any) -> None:
-    turn, together = threading.Lock(), threading.Barrier(3)
-    to = replace(a_landing(tmp_path, "spark"), turn=lambda: turn)
-    assert to.engine.readers >= 2
-
-    def land(name: str) -> Load | None:
-        def rows() -> Iterator[pa.RecordBatch]:
-            yield pa.record_batch({"id": [f"{name}-1"], "amount": ["1.25"]})
-            together.wait(timeout=60)  # so that none has given all before each has given some
-            yield pa.record_batch({"id": [f"{name}-2"], "amount": ["2.25"]})
-
-        feed = a_feed(name, key=("id",))
-        schema = pa.schema([("id", pa.string()), ("amount", pa.string())])
-        return bronze.land(to, feed, Delivery(name, schema, rows(), whole=True), Progress())
-
-    names = ["visits", "bills", "beds"]
-    with ThreadPoolExecutor(3) as pool:
-        loads = [load for load in pool.map(land, names) if load]
-    told = {load.feed.name: lies(to, load) for load in loads}
-    assert told == {name: [(f"{name}-1", Decimal("1.25")), (f"{name}-2", Decimal("2.25"))] for name in names}
-    kept = to.engine.ask("SELECT feed, numberofrowscopied FROM audit.load_logs ORDER BY feed").to_pylist()
-    assert [tuple(row.values()) for row in kept] == [("beds", 2), ("bills", 2), ("visits", 2)]
-
-
 def test_no_password_and_no_key_of_a_row_is_in_the_plan(
     far: Source, secrets: Secrets, tmp_path: Path, spark_session: Any
 ) -> None:
@@ -170,13 +141,15 @@ def test_no_password_and_no_key_of_a_row_is_in_the_plan(
     assert delivery.elsewhere is not None
     pieces = list(delivery.elsewhere())
     assert len(pieces) > 3
-    assert to.engine.gather("delivered", lambda: pieces, delivery.schema)
-    session: Any = vars(to.engine)["session"]
-    plan = session.table("delivered")._jdf.queryExecution().toString()
+    parts = [delivered.Part(one, delivery.schema, 1, tmp_path / f"{n}.parquet") for n, one in enumerate(pieces)]
+    rows = spark_read.tried(vars(to.engine)["session"], parts)
+    plan = rows._jdf.queryExecution().toString()
     assert "MapInArrow" in plan
     for word in (PASSWORD, "MRN-", "visits"):
         assert word not in plan
-        assert word not in repr(pieces) or word == "visits"
+        assert word not in repr(parts) or word == "visits"
+    assert to.engine.elsewhere(parts) == [True] * len(parts)
+    assert sum(pq.read_metadata(part.file).num_rows for part in parts) == MANY
 
 
 def test_small_tables_are_read_by_the_driver(source: Source) -> None:

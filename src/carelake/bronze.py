@@ -10,20 +10,17 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlglot import exp
 
 from . import delivered, purges
-from .delivered import rows_of
+from .delivered import Wanted, quoted, rows_of
 from .engine import Engine
 from .errors import EngineFailed, LakeDamaged, SourceColumnMissing, SourceNameTaken
 from .foreign import in_our_words
@@ -50,35 +47,51 @@ class Landing:
     run_id: str
     as_of: date
     now: datetime
-    turn: Callable[[], AbstractContextManager[None]] = nullcontext  # to land: feeds may be read side by side
 
 
-def land(to: Landing, feed: Feed, delivery: Delivery, progress: Progress) -> Load | None:
-    """The load that `delivery` became; None if it brought nothing that was not known.
+def ahead(to: Landing, several: Sequence[tuple[Feed, Delivery, Progress]]) -> list[list[Path]]:
+    """What of each delivery other machines have read, all at once: for `land`, which has to be called for each."""
+    wanted = [_wanted(to, *one) for one in several]
+    for one in wanted:
+        shutil.rmtree(one.work, ignore_errors=True)
+    return delivered.ahead(to.engine, wanted)
+
+
+def land(
+    to: Landing, feed: Feed, delivery: Delivery, progress: Progress, came: list[Path] | None = None
+) -> Load | None:
+    """The load that `delivery` became, the files of which `came` ahead; None if it brought nothing that was not known.
 
     Raises what the reader raises, `SourceColumnMissing` if the key's columns are not in it, and `LakeFull`.
     """
-    sequence = progress.sequence + 1
-    folder = Path(feed.source, feed.name, f"{to.now:%Y/%m/%d}", f"{sequence:06d}")
-    work = to.root / folder.with_name(f"{UNFINISHED}{folder.name}")
-    shutil.rmtree(work, ignore_errors=True)
-    committed: Load | None = None
+    wanted = _wanted(to, feed, delivery, progress)
+    folder, work = _folder(to, feed, wanted.sequence), wanted.work
+    if came is None:
+        shutil.rmtree(work, ignore_errors=True)
     try:
-        key = _key(feed, delivery.schema)
-        own = [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
-        staged = delivered.staged(to.engine, delivery, [*map(quoted, delivery.schema.names), *own], work)
-        with to.turn():
-            counts = _keep(to, feed, delivery, key, sequence, staged, work)
-            if counts.landed or counts.rejected or _moves(delivery, progress, counts.told):
-                load = _load(to, feed, delivery, sequence, folder, work, counts)
-                with in_our_words("land"):
-                    shutil.rmtree(to.root / folder, ignore_errors=True)  # of a run killed between here and the commit
-                    os.replace(work, to.root / folder)
-                committed = to.ledger.commit(load)
+        counts = _write(to, feed, wanted, came)
+        if not counts.landed and not counts.rejected and not _moves(delivery, progress, counts.told):
+            delivery.committed()
+            return None
+        load = _load(to, feed, delivery, wanted.sequence, folder, work, counts)
+        with in_our_words("land"):
+            shutil.rmtree(to.root / folder, ignore_errors=True)  # of a run killed between here and the commit
+            os.replace(work, to.root / folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    committed = to.ledger.commit(load)
     delivery.committed()
     return committed
+
+
+def _folder(to: Landing, feed: Feed, sequence: int) -> Path:
+    return Path(feed.source, feed.name, f"{to.now:%Y/%m/%d}", f"{sequence:06d}")
+
+
+def _wanted(to: Landing, feed: Feed, delivery: Delivery, progress: Progress) -> Wanted:
+    folder = _folder(to, feed, progress.sequence + 1)
+    work = to.root / folder.with_name(f"{UNFINISHED}{folder.name}")
+    return Wanted(delivery, feed.connection, progress.sequence + 1, work)
 
 
 def files(root: Path, loads: Sequence[Load]) -> list[Path]:
@@ -150,17 +163,18 @@ class _Counts:
     rejected: int
 
 
-def _keep(
-    to: Landing, feed: Feed, delivery: Delivery, key: Sequence[str], sequence: int, staged: list[Path], work: Path
-) -> _Counts:
-    """Keep of what was staged what is new."""
+def _write(to: Landing, feed: Feed, wanted: Wanted, came: list[Path] | None) -> _Counts:
+    """Stage what was delivered, and keep of it what is new."""
+    delivery, work = wanted.delivery, wanted.work
+    key = _key(feed, delivery.schema)
+    staged = delivered.staged(to.engine, wanted, came)
     loads = to.ledger.loads(feed)
     prior = files(to.root, loads)
     read, deleted = rows_of(staged), 0
     told = counted(to.engine, delivery, read, staged)
     if prior and (read or delivery.whole):
         try:
-            staged = _kept(to.engine, staged, prior, key, delivery, sequence, work)
+            staged = _kept(to.engine, staged, prior, key, delivery, wanted.sequence, work)
         except EngineFailed:
             proven(to.root, loads)  # most often it is a disk that does not give back what was written
             raise
@@ -360,9 +374,3 @@ def durable(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@cache
-def quoted(name: str) -> str:
-    """A source's own column name, as SQL quotes it."""
-    return exp.to_identifier(name, quoted=True).sql("duckdb")

@@ -2,60 +2,116 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
-from itertools import count
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sqlglot import exp
 
 from .engine import Engine
-from .errors import EngineFailed
-from .source import Delivery
+from .errors import SourceFailed
+from .plan import DELETED, SEQUENCE
+from .source import Batches, Delivery
 
-_NUMBERS = count(1)  # of deliveries: several may be on their way at once
+OWN = {SEQUENCE: pa.int64(), DELETED: pa.bool_()}  # what each landed row has beside its source's columns
 
 
-def staged(engine: Engine, delivery: Delivery, columns: Sequence[str], work: Path) -> list[Path]:
-    """The files in `work` that `columns` of what was delivered are in, SQL each. Several threads may call it at once.
+@dataclass(frozen=True)
+class Wanted:
+    """A delivery that is to become the files of a load, in the folder `work`."""
+
+    delivery: Delivery
+    connection: str
+    sequence: int
+    work: Path
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a delivery. Called, on whichever machine, it becomes a file; nothing comes back."""
+
+    batches: Batches
+    schema: pa.Schema
+    sequence: int
+    file: Path
+
+    def __call__(self) -> None:
+        own = {SEQUENCE: self.sequence, DELETED: False}
+        schema = pa.schema([*self.schema, *(pa.field(name, kind) for name, kind in OWN.items())])
+        unfinished = self.file.with_suffix(f".{os.getpid()}")  # a machine that is lost may be at it still
+        with pq.ParquetWriter(unfinished, schema, compression="zstd", store_schema=False) as writer:
+            for batch in self.batches():
+                told = [pa.repeat(pa.scalar(own[name], kind), batch.num_rows) for name, kind in OWN.items()]
+                writer.write_table(pa.Table.from_arrays([*batch.columns, *told], schema=schema))
+        unfinished.replace(self.file)
+
+
+def ahead(engine: Engine, several: Sequence[Wanted]) -> list[list[Path]]:
+    """The files of each whose parts other machines have read, all of them at once; none of what is to be read here. Of
+    each connection one part is tried first: databases lock accounts that fail too often.
+    """
+    parts = [(one, _parts(engine, one)) for one in several]
+    first = {one.connection: its[0] for one, its in reversed(parts) if its}
+    read = _read_elsewhere(engine, list(first.values()))
+    others = [
+        part for one, its in parts for part in its if first[one.connection].file in read and part.file not in read
+    ]
+    read |= _read_elsewhere(engine, others)
+    return [[part.file for part in its] if all(part.file in read for part in its) else [] for _, its in parts]
+
+
+def _parts(engine: Engine, wanted: Wanted) -> list[Part]:
+    if not engine.has_others or not wanted.delivery.elsewhere:
+        return []
+    try:
+        pieces = wanted.delivery.elsewhere()
+    except SourceFailed:  # which it says again, where it is read
+        return []
+    wanted.work.mkdir(parents=True)
+    schema, files = wanted.delivery.schema, (wanted.work / f"part-{n:04}.parquet" for n in range(len(pieces)))
+    return [Part(piece, schema, wanted.sequence, file) for piece, file in zip(pieces, files, strict=True)]
+
+
+def _read_elsewhere(engine: Engine, parts: Sequence[Part]) -> set[Path]:
+    """The files that are there now."""
+    done = engine.elsewhere(parts) if parts else []
+    return {part.file for part, is_done in zip(parts, done, strict=True) if is_done}
+
+
+def staged(engine: Engine, wanted: Wanted, came: list[Path] | None = None) -> list[Path]:
+    """The files that a delivery became, of which some `came` from other machines ahead of it.
 
     Raises what the reader raises, `EngineFailed` and `LakeFull`.
     """
-    name = f"delivered_{next(_NUMBERS)}"
-    select = f"SELECT {', '.join(columns)} FROM {name}"
-    if parts := _read_elsewhere(engine, delivery, name, select, work):
-        return parts
-    failed = _Watched(delivery)
+    delivery, files = wanted.delivery, ahead(engine, [wanted])[0] if came is None else came
+    if files:
+        delivery.arrived()
+        if delivery.expected in (None, rows_of(files)):
+            return files
+    if engine.has_others and delivery.elsewhere:
+        delivery.warnings.append(f"{delivery.name} could not be read by the executors, and was read by the driver.")
+    shutil.rmtree(wanted.work, ignore_errors=True)
+    return _read_here(engine, wanted)
+
+
+def _read_here(engine: Engine, wanted: Wanted) -> list[Path]:
+    own = [f"CAST({wanted.sequence} AS BIGINT) AS {SEQUENCE}", f"FALSE AS {DELETED}"]
+    columns = ", ".join([*map(quoted, wanted.delivery.schema.names), *own])
+    failed = _Watched(wanted.delivery)
     try:
-        engine.lend(name, failed.reader)  # which may be where it is read, and may fail half-way
-        return engine.write_files(select, work)
+        engine.lend("delivered", failed.reader)  # which may be where it is read, and may fail half-way
+        return engine.write_files(f"SELECT {columns} FROM delivered", wanted.work)
     except Exception:
         if failed.error:  # the reader's own error says more than the engine's
             raise failed.error from None
         raise
     finally:
-        engine.let_go(name)
-
-
-def _read_elsewhere(engine: Engine, delivery: Delivery, name: str, select: str, work: Path) -> list[Path]:
-    """What other machines have staged. Nothing if there are none, or if they could not: then it is read here, and what
-    is wrong has its own words.
-    """
-    if not delivery.elsewhere or not engine.gather(name, delivery.elsewhere, delivery.schema):
-        return []
-    try:
-        parts = engine.write_files(select, work)
-        delivery.arrived()
-        if delivery.expected in (None, rows_of(parts)):
-            return parts
-    except EngineFailed:
-        pass
-    finally:
-        engine.let_go(name)
-    shutil.rmtree(work, ignore_errors=True)
-    delivery.warnings.append(f"{delivery.name} could not be read by the executors, and was read by the driver.")
-    return []
+        engine.let_go("delivered")
 
 
 class _Watched:
@@ -76,3 +132,9 @@ class _Watched:
 def rows_of(paths: Sequence[Path]) -> int:
     """How many rows Parquet files have."""
     return sum(pq.read_metadata(path).num_rows for path in paths)
+
+
+@cache
+def quoted(name: str) -> str:
+    """A source's own column name, as SQL quotes it."""
+    return exp.to_identifier(name, quoted=True).sql("duckdb")

@@ -147,7 +147,7 @@ class SourceWatermarkUnfit(SourceFailed):
 
 class SourceNameTaken(SourceFailed):
     code = "LAKE-209"
-    why = "Bronze notes beside each row what it must know of it, under names that begin with _lake_."
+    why = "In bronze a column has a name of its own: _lake_ begins CareLake's, and upper and lower case are one."
 
 
 class FileEmpty(SourceFailed):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import bronze, checkpoint, epochs, gold, publication, reading, refinery, release, repaired, silver, vault
+from . import bronze, checkpoint, epochs, gold, intake, publication, refinery, release, repaired, silver, vault
 from .errors import LakeError
 from .foreign import as_ours
 from .lake import Lake, opened, vault_of
@@ -63,9 +63,10 @@ def run(
         _tidy(lake)
         did_step(_clock(lake, did))
         did_step(_unsigned(lake))
-        doors = reading.Doors(lake.declared.feeds)
+        to = bronze.Landing(lake.engine, lake.ledger, lake.bronze, did.run_id, did.as_of, did.started)
+        taken = intake.Intake(lake, to, reconcile)
         for feeds in _rounds(lake.declared.feeds):
-            did_step(reading.extract(lake, feeds, did, doors, reconcile=reconcile))
+            did_step(intake.extract(taken, feeds))
             did_step(_refine(lake, minted, did, feeds))
         did_step(_unclaimed(lake))
         did_step(_forgotten(lake))
@@ -100,7 +101,7 @@ def _recorder(did: Run, watch: Watch) -> Callable[[Iterable[Step]], None]:
 def _timed(steps: Iterable[Step]) -> Iterator[Step]:
     began = time.monotonic()
     for step in steps:
-        yield replace(step, seconds=step.seconds or round(time.monotonic() - began, 3))
+        yield replace(step, seconds=round(time.monotonic() - began, 3))
         began = time.monotonic()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import amend, bronze, epochs, plan, quality, refinery
+from . import amend, bronze, delivered, epochs, plan, quality, refinery
 from .errors import LISTED, RepairRefused
 from .foreign import in_our_words
 from .lake import Lake
@@ -245,11 +245,11 @@ def _news(lake: Lake, feed: Feed, rows: Sequence[Held], act: Act) -> str:
     mended = bool(sequence > 1)
     columns, differs = [], []
     for n, (name, kind) in enumerate(own.items()):
-        quoted = f"told.{bronze.quoted(name)}"
+        quoted = f"told.{delivered.quoted(name)}"
         if f"given_{n}" in corrected:
             value = f"CASE WHEN given_{n} THEN CAST(value_{n} AS {kind}) ELSE {quoted} END"
             differs.append(f"{value} IS DISTINCT FROM {quoted}")
-            columns.append(f"{value} AS {bronze.quoted(name)}")
+            columns.append(f"{value} AS {delivered.quoted(name)}")
         else:
             columns.append(quoted)
     accepted = f"told.{plan.ACCEPTED}" if mended else "CAST(NULL AS TEXT)"

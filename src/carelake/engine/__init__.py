@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
-
-Batches = Callable[[], Iterator[pa.RecordBatch]]
 
 
 class Layout(NamedTuple):
@@ -32,7 +30,7 @@ class Engine(Protocol):
     """
 
     dialect: str
-    readers: int  # how many deliveries may be lent and written to files at once, each by a thread
+    has_others: bool  # whether there are other machines than this one
     scratch: Path | None  # what it has in `staging` while it lives; all else there was left by a killed run
 
     def ask(self, select: str, as_of: date | None = None) -> pa.Table:
@@ -63,9 +61,9 @@ class Engine(Protocol):
         are needed, and can be sent there: what it gives is in no plan.
         """
 
-    def gather(self, name: str, pieces: Callable[[], Sequence[Batches]], schema: pa.Schema) -> bool:
-        """Let SELECTs of this run read as `name` what functions give, each called once on a machine that has room, one
-        after the other in their order. False, and none is made, if there is no machine but this one.
+    def elsewhere(self, tasks: Sequence[Callable[[], None]]) -> list[bool]:
+        """Call functions, each once on a machine that has room; which of them came to their end. Nothing that they
+        carry is in a plan.
         """
 
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:

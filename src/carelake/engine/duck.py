@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
 from ..foreign import in_our_words
-from . import Batches, Layout
+from . import Layout
 from .duck_view import (
     NUMBER,
     all_of,
@@ -57,7 +57,7 @@ class Duck:
     """
 
     dialect = "duckdb"
-    readers = 1  # its connection is one
+    has_others = False
     scratch: Path | None = None  # nothing of it lasts from one verb to the next
 
     def __init__(
@@ -123,8 +123,8 @@ class Duck:
         self.db.register(name, rows() if callable(rows) else rows)
         self._of_this_run[name] = "LENT"
 
-    def gather(self, name: str, pieces: Callable[[], Sequence[Batches]], schema: pa.Schema) -> bool:
-        return False
+    def elsewhere(self, tasks: Sequence[Callable[[], None]]) -> list[bool]:
+        raise NotImplementedError("there is no machine but this one")
 
     @in_our_words("show")
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:

@@ -14,6 +14,8 @@ from ..errors import LakeError
 from .revision import REVISION
 from .stored import KEEP_LOG, NOTE, PLAIN, PORTABLE, AlreadyMarked, of_compaction
 
+KNOWN = {"appendOnly", "invariants"}  # features that the portable versions have, too
+
 
 class TableUpgraded(LakeError):
     code = "LAKE-406"
@@ -25,10 +27,13 @@ def refuse_upgraded(delta: DeltaTable, table: str) -> None:
     """Raises `TableUpgraded` for a table that only Spark may write."""
     protocol = delta.protocol()
     if protocol.min_writer_version > PORTABLE:
-        needs = ", ".join(sorted(protocol.writer_features or [])) or f"writer version {protocol.min_writer_version}"
+        needs = (
+            ", ".join(sorted({*(protocol.writer_features or [])} - KNOWN))
+            or f"writer version {protocol.min_writer_version}"
+        )
         fix = (
-            "Run and query it with `--engine spark`, or write `engine: spark` into lake.yml: `carelake tables upgrade"
-            " --spark` goes one way. `carelake history` does not read it in this version."
+            "Write `engine: spark` into lake.yml, or run and query it with `--engine spark`: `carelake tables upgrade"
+            " --spark` goes one way."
         )
         raise TableUpgraded(f"{table} has what the embedded engine cannot write: {needs}.", fix)
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from ..foreign import in_our_words
-from . import Batches, Layout, spark_read
+from . import Layout, spark_read
 from .files import files, flaws, layout, strays, unneeded
 from .revision import REVISION, SUPERSEDED, latest, revised_by, superseding
 from .spark_session import started
@@ -21,7 +21,6 @@ from .spark_write import APPEND, OVERWRITE, Commit, activate, noting, plain_of, 
 from .stored import NOTE, PLAIN, READABLE, SETTINGS, AlreadyMarked, Stored, files_of, of_compaction, seen
 
 UPGRADED = "'delta.enableDeletionVectors' = 'true', 'delta.enableChangeDataFeed' = 'true'"
-MOST_READERS = 32  # deliveries at once, however many cores there are: each has a connection of the driver's open
 ONE = 100_000  # rows: what is lent with fewer is written as one file
 
 
@@ -33,6 +32,7 @@ class Spark:
     """
 
     dialect = "spark"
+    has_others = True
 
     def __init__(
         self,
@@ -44,7 +44,6 @@ class Spark:
         self.work = staging / f"spark-{os.getpid()}"
         self.scratch: Path | None = self.work
         self.session = started(self.work, settings or {})
-        self.readers = min(MOST_READERS, max(2, self.session.sparkContext.defaultParallelism))
         self.stored = Stored(roots)
         self.relations = spark_read.Relations(self.session, self._frame)
         self._standing: dict[str, Callable[[], None]] = {}  # table -> what shows the rows of it that stand
@@ -97,10 +96,10 @@ class Spark:
             lent = spark_read.called(self.session, rows)
         self.relations.show(name, lent)
 
-    @in_our_words("gather")
-    def gather(self, name: str, pieces: Callable[[], Sequence[Batches]], schema: pa.Schema) -> bool:
-        self.relations.show(name, spark_read.gathered(self.session, pieces(), schema))
-        return True
+    @in_our_words("elsewhere")
+    def elsewhere(self, tasks: Sequence[Callable[[], None]]) -> list[bool]:
+        ended = set(spark_read.tried(self.session, tasks).toArrow().column(0).to_pylist())
+        return [place in ended for place in range(len(tasks))]
 
     @in_our_words("show")
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:

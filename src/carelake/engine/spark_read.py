@@ -21,6 +21,7 @@ AS_OF = re.compile(r"\$as_of\b")
 PART_ROWS = 1_000_000_000  # more than a part has
 PART = "CAST(SUBSTRING(_metadata.file_name, LENGTH(_metadata.file_name) - 11, 4) AS BIGINT)"  # `.../part-0001.parquet`
 PLACE = f"{PART} * {PART_ROWS} + _metadata.row_index"
+WHOLE = {pa.int8(): 3, pa.int16(): 5, pa.int32(): 10, pa.int64(): 19}  # digits
 PATHS_AS_THEY_ARE = {"__globPaths__": "false"}  # a folder may be named with a * or [
 
 
@@ -144,16 +145,25 @@ def called(session: Any, make: Callable[[], pa.Table]) -> Any:
     return session.range(0, 1, 1, 1).mapInArrow(rows, _struct(make().schema))
 
 
-def gathered(session: Any, pieces: Sequence[Callable[[], Iterator[pa.RecordBatch]]], schema: pa.Schema) -> Any:
-    """What functions give, each a task of its own."""
-    known = _known(schema)
+def tried(session: Any, tasks: Sequence[Callable[[], None]]) -> Any:
+    """The places of those functions that come to their end, each a task of its own. What fails is not tried again, and
+    is silent: its words may quote rows.
+    """
 
-    def given(places: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for place in (place for batch in places for place in batch.column(0).to_pylist()):
-            for batch in pieces[place]():
-                yield from pa.Table.from_batches([batch]).cast(known).to_batches()
+    def called(places: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in places:
+            ended = [place for place in batch.column(0).to_pylist() if _ends(tasks[place])]
+            yield pa.RecordBatch.from_arrays([pa.array(ended, pa.int64())], ["place"])
 
-    return session.range(0, len(pieces), 1, max(1, len(pieces))).mapInArrow(given, _struct(known))
+    return session.range(0, len(tasks), 1, max(1, len(tasks))).mapInArrow(called, "place long")
+
+
+def _ends(task: Callable[[], None]) -> bool:
+    try:
+        task()
+    except Exception:  # noqa: BLE001 - whatever it throws
+        return False
+    return True
 
 
 def transformed(rows: Any, by: Callable[[pa.Table], pa.Table], columns: Mapping[str, str]) -> Any:
@@ -256,15 +266,18 @@ def _numbered(rows: Any, number: str, every: pa.Schema) -> Any:
 
 
 def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """The type that holds values of both: of files that were written on different days, one column."""
-    if one == other:
+    """The type that holds values of both, of files that were written on different days: that of the embedded engine."""
+    kinds = {one, other}
+    if len(kinds) == 1:
         return one
-    whole = [pa.int8(), pa.int16(), pa.int32(), pa.int64()]
-    if one in whole and other in whole:
-        return max(one, other, key=whole.index)
-    if pa.types.is_decimal(one) and pa.types.is_decimal(other):
-        scale = max(one.scale, other.scale)
-        return pa.decimal128(min(38, max(one.precision - one.scale, other.precision - other.scale) + scale), scale)
+    if kinds <= WHOLE.keys():
+        return max(kinds, key=WHOLE.__getitem__)
+    if kinds == {pa.date32(), pa.timestamp("us")}:
+        return pa.timestamp("us")
+    if all(kind in WHOLE or pa.types.is_decimal(kind) for kind in kinds):
+        decimal = [kind if pa.types.is_decimal(kind) else pa.decimal128(WHOLE[kind], 0) for kind in kinds]
+        scale = max(kind.scale for kind in decimal)
+        return pa.decimal128(min(38, max(kind.precision - kind.scale for kind in decimal) + scale), scale)
     return pa.string()
 
 

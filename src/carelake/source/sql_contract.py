@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
@@ -9,14 +10,21 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from ..errors import FileHeaderDrifted, SourceColumnMissing, SourceTypeChanged, choose
+from ..errors import FileHeaderDrifted, SourceColumnMissing, SourceNameTaken, SourceTypeChanged, choose
 from ..model import Feed
 from .sql_query import Relation
 from .sql_types import type_changes
 
 
 def check_columns(feed: Feed, there: Relation) -> None:
-    """Raises `SourceColumnMissing` if a column that the feed names is not in the table."""
+    """Raises `SourceColumnMissing` if a column that the feed names is not in the table, and `SourceNameTaken` if two of
+    the table's differ in case only.
+    """
+    for name, alike in Counter(column.name.lower() for column in there.columns).items():
+        if alike > 1:
+            names = ", ".join(f"'{column.name}'" for column in there.columns if column.name.lower() == name)
+            found = f"{feed.source}/{feed.name}: the table '{there.name}' has the columns {names}."
+            raise SourceNameTaken(found, "Read it through a view that names them otherwise.")
     missing = {name: what for name, what in _needed(feed) if there.column(name) is None}
     if missing:
         named = ", ".join(f"'{name}' ({what})" for name, what in sorted(missing.items()))

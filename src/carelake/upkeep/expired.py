@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from .. import bronze, epochs, plan, refinery, release, retention, superseded
+from .. import bronze, delivered, epochs, plan, refinery, release, retention, superseded
 from ..lake import Lake
 from ..ledger import Load
 from ..model import Feed, Table
@@ -153,7 +153,7 @@ def key_of(lake: Lake, feed: Feed) -> list[str]:
     """The columns that tell the rows of a feed apart, quoted; none if there are none, so that each row stands."""
     spelled = {name.lower(): name for name in lake.engine.columns("landed")}
     known = [spelled[name.lower()] for name in feed.key if name.lower() in spelled]
-    return [bronze.quoted(name) for name in known] if len(known) == len(feed.key) else []
+    return [delivered.quoted(name) for name in known] if len(known) == len(feed.key) else []
 
 
 def _is_unplaced(lake: Lake, table: Table) -> bool:
