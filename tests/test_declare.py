@@ -250,6 +250,23 @@ def test_a_slip_in_lake_yml_is_named(rcm, right, wrong, code):
     assert code in {found for found, where in refused(rcm) if where.startswith("rcm/lake.yml")}
 
 
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [
+        ("driver.memory: 2g", "LAKE-102"),
+        ("spark.driver.memory:", "LAKE-101"),
+        ("spark.driver.memory: [2g]", "LAKE-101"),
+        ("spark.io.encryption.enabled: no", "LAKE-102"),
+    ],
+)
+def test_a_setting_of_spark_that_would_be_passed_over_or_tell_of_rows_is_named(rcm, says, code):
+    slip(rcm, "lake.yml", "engine: duck", "engine: spark\nspark:\n  spark.driver.memory: 4g")
+    assert declare.read(rcm).place.spark == {"spark.driver.memory": "4g"}
+    slip(rcm, "lake.yml", "spark.driver.memory: 4g", says)
+    line = line_of(rcm / "lake.yml", says)
+    assert refused(rcm) == [(code, f"rcm/lake.yml:{line}")]
+
+
 def test_a_shipped_rule_of_a_misspelled_name_is_named_with_the_nearest(rcm):
     slip(rcm, "lake.yml", "  patient:\n", "  patient:\n    birth_in_past: {otherwise: warn}\n")
     assert refused(rcm) == [("LAKE-102", f"rcm/lake.yml:{line_of(rcm / 'lake.yml', 'birth_in_past')}")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from sql_feeds import NOW, a_feed
 
 from carelake import bronze, intake
 from carelake.engine.duck import Duck
-from carelake.errors import LoginDenied, SourceUnreachable
+from carelake.errors import EngineFailed, LoginDenied, SourceUnreachable
 from carelake.ledger import Ledger
 from carelake.model import Feed
 from carelake.source import Delivery, Progress, readers
@@ -169,6 +170,21 @@ def test_a_connection_that_is_denied_elsewhere_is_tried_there_once_and_read_here
         ("warned", f"{feed.name} {warned}") for feed in FEEDS[:8:2]
     ]
     assert landed(lake) == [(feed.name, ROWS) for feed in FEEDS[:8:2]]
+
+
+@pytest.mark.parametrize("lake", [Spread], indirect=True)
+def test_what_machines_that_are_lost_should_have_read_is_read_here(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(tasks: Sequence[Callable[[], None]]) -> list[bool]:
+        tasks[0]()
+        raise EngineFailed("elsewhere", "SparkException")
+
+    def read(feed: Feed) -> Iterator[Delivery]:
+        yield replace(big(feed), batches=rows(ROWS))
+
+    monkeypatch.setattr(lake.engine, "elsewhere", lost)
+    steps = extracted(lake, read, monkeypatch, FEEDS[:3])
+    assert [step.outcome for step in steps] == ["warned"] * 3
+    assert landed(lake) == [(feed.name, ROWS) for feed in FEEDS[:3]]
 
 
 @pytest.mark.parametrize("lake", [Spread], indirect=True)

@@ -51,3 +51,13 @@ def test_the_jars_of_the_tests_are_those_that_users_get():
     pinned = {coordinates: digest for digest, coordinates in (line.split() for line in lines)}
     assert DELTA in pinned
     assert all(len(digest) == 64 and coordinates.endswith(":4.4.0") for coordinates, digest in pinned.items())
+
+
+def test_what_only_looks_at_a_lake_of_spark_needs_none(small, monkeypatch):
+    monkeypatch.setattr(spark_session, "find_spec", lambda name: None)
+    small.say("lake.yml", "engine: duck", "engine: spark")
+    for words in (["status"], ["plan"], ["check"], ["quality"], ["reconcile"], ["kpi"], ["alerts", "list"]):
+        told = small.invoke(*words)
+        assert (words, told.exit_code, told.exception) == (words, 0, None)
+    with pytest.raises(SparkMissing, match=r"carelake\[spark\]"):
+        small.run(1)

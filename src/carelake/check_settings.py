@@ -10,6 +10,7 @@ from .check_words import misnamed, unknown
 from .errors import Mistake
 from .page import Page, listed, part, told
 
+SPARKS, ENCRYPTED = "spark.", "spark.io.encryption.enabled"
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 OF_NUMBERS = {"type", "from", "to"}  # the words of a setting that is a whole number
 
@@ -36,6 +37,20 @@ def mistakes_in_values(lake: Page, settings: Mapping[str, Any]) -> Iterator[Mist
             yield lake.mistake("LAKE-101", name, found, "It means nothing so.", f"Write `{name}: ...`.")
         elif name in settings:
             yield from _unsuited(lake, name, value, part(settings, name))
+
+
+def mistakes_in_spark(lake: Page) -> Iterator[Mistake]:
+    """Spark's own settings in lake.yml: Spark passes over a name that it does not know, so that slips go unseen."""
+    for name, value in lake.part("spark").items():
+        if not name.startswith(SPARKS):
+            found, why = f"'{name}' is no setting of Spark", "Spark would pass over it."
+            yield lake.mistake("LAKE-102", name, found, why, f"Write `{SPARKS}...`, as Spark's own pages name it.")
+        elif not isinstance(value, str) or not value.strip():
+            found = f"the setting '{name}' is not one word"
+            yield lake.mistake("LAKE-101", name, found, "It means nothing so.", f"Write `{name}: ...`.")
+        elif name == ENCRYPTED and value.strip().lower() != "true":
+            found, why = "what spills would not be encrypted", "It has rows, in files beside the lake."
+            yield lake.mistake("LAKE-102", name, found, why, "Leave it out: it is `true`.")
 
 
 def may_be(says: Mapping[str, Any]) -> str:

@@ -207,6 +207,7 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
         sources = {page.stem for page in pages.sources}
         yield from check.mistakes_in_lake(pages.lake, pages.tables, pages.references, sources)
         yield from check_tell.mistakes_in_channels(pages.lake)
+        yield from check_settings.mistakes_in_spark(pages.lake)
     yield from check_settings.mistakes_in_settings(pages.settings, pages.project_settings)
     if not pages.project_settings.unreadable:
         yield from check_settings.mistakes_in_values(pages.lake, _known_settings(pages))

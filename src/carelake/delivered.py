@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from .engine import Engine
-from .errors import SourceFailed
+from .errors import EngineFailed, SourceFailed
 from .plan import DELETED, SEQUENCE
 from .source import Batches, Delivery
 
@@ -78,8 +78,11 @@ def _parts(engine: Engine, wanted: Wanted) -> list[Part]:
 
 
 def _read_elsewhere(engine: Engine, parts: Sequence[Part]) -> set[Path]:
-    """The files that are there now."""
-    done = engine.elsewhere(parts) if parts else []
+    """The files that are there now. Where machines were lost, there are none: it is read here."""
+    try:
+        done = engine.elsewhere(parts) if parts else []
+    except EngineFailed:
+        return set()
     return {part.file for part, is_done in zip(parts, done, strict=True) if is_done}
 
 

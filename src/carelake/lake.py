@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import checkpoint, declare, epochs, migrate, reconcile, release, repaired, silver
 from .engine import Engine, orphans
+from .engine.stored import exists, is_portable
 from .errors import (
     EngineFailed,
     LakeBusy,
@@ -24,7 +25,7 @@ from .errors import (
 )
 from .foreign import in_our_words
 from .ledger import Ledger
-from .model import Declarations, Feed
+from .model import Declarations, Feed, Place
 from .secret import Secrets
 from .tell import alert
 from .vault import Vault
@@ -133,6 +134,21 @@ def opened(
             _create(lake)
         silver.define(lake.engine, declared)
         yield lake
+
+
+def light(project: Path) -> str:
+    """The engine for those who read little: the embedded one, which starts at once, if it can read the lake.
+
+    Raises `ProjectMissing` and `DeclarationsRefused`.
+    """
+    declared = declare.read(project)
+    return declared.place.engine if is_upgraded(root(project, declared, "lake")) else Place.engine
+
+
+def is_upgraded(lake: Path) -> bool:
+    """Whether only Spark can read the lake whose root that is: all of its tables are upgraded together."""
+    place = lake / release.TABLE.replace(".", "/")
+    return exists(place) and not is_portable(place)
 
 
 @contextmanager

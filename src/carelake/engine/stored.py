@@ -172,6 +172,11 @@ def seen(delta: DeltaTable) -> dict[str, str]:
     return {field.name: sql_type(field.type) for field in typed if field.name not in hidden}
 
 
+def is_portable(table: Path) -> bool:
+    """Whether every engine can write the table in that folder."""
+    return DeltaTable(str(table)).protocol().min_writer_version <= PORTABLE
+
+
 def exists(path: Path) -> bool:
     """Whether a Delta table is there."""
     try:

@@ -10,9 +10,10 @@ from datetime import date
 from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .. import __version__
 from ..errors import LakeFull
@@ -39,7 +40,24 @@ from . import (
 )
 from .options import DAY, Answers, AsOf, Json, On, State, now
 
+CLOSED = 141  # what a shell says of a program that writes to where nobody reads any more
+
+
+class Commands(TyperGroup):
+    """The commands. One whose answer is no longer read, as by `| head`, ends without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            told = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(CLOSED) from None
+        return told
+
+
 app = typer.Typer(
+    cls=Commands,
     help="CareLake: hospitals' databases and insurers' files to figures that can be trusted.\n\n"
     "Begin with `carelake demo`, or with `carelake init DIR`.",
     no_args_is_help=True,
@@ -195,14 +213,9 @@ def query(
         for name in door.tables(State.project, engine or ""):
             typer.echo(name)
         return
-    try:
-        asker = Asker.here(State.project, purpose)
-        with door.ask(State.project, question, asker=asker, engine=engine or "") as batches:
-            show.answer(batches, form)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `carelake query … | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(141) from None
+    asker = Asker.here(State.project, purpose)
+    with door.ask(State.project, question, asker=asker, engine=engine or "") as batches:
+        show.answer(batches, form)
 
 
 @app.command()

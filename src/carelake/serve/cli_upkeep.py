@@ -72,7 +72,7 @@ def upgrade(
     would = upgrading.upgrade(State.project, os.environ, dry_run=True)
     if would and not dry_run:
         show_upkeep.upgraded(would, dry_run=True)
-        if not (yes or typer.confirm("This cannot be taken back. Upgrade them?")):
+        if not (yes or typer.confirm("Only a backup takes this back (`carelake backup make`). Upgrade them?")):
             raise typer.Exit(1)
         would = upgrading.upgrade(State.project, os.environ)
     if as_json:

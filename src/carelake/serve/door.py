@@ -16,13 +16,13 @@ import pyarrow as pa
 
 from .. import declare
 from ..engine.spark_session import refuse_missing
-from ..lake import root
+from ..lake import is_upgraded, root
 from ..model import Declarations, Table
 from . import question as questions
 from .answering import Answering
 from .answering_duck import Embedded
 from .asker import PERSON, Asker, Log, Read
-from .shown import Shown, is_upgraded
+from .shown import Shown
 
 
 @contextmanager

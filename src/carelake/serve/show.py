@@ -39,9 +39,16 @@ CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\ufffd")  # 
 SHOWN = 50  # rows of an answer that is shown as a table
 
 
+class Drawn(Console):
+    """Where tables are drawn."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would end with 1, as if it had failed
+
+
 def console() -> Console:
     """Where tables are drawn."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    return Drawn(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def optimized(done: Sequence[Compacted], dry_run: bool) -> None:
 
 def upgraded(tables: Sequence[str], dry_run: bool) -> None:
     """The tables that only Spark can write now, or could."""
-    for table in tables:
+    for table in tables if dry_run else ():  # they were named before it was asked
         console().print(table)
     would = "would be" if dry_run else "are"
     told = (

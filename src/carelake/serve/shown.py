@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from .. import changes, plan, purges, story, suppressions, timeline
-from ..engine.stored import PORTABLE, exists, seen
+from ..engine.stored import exists, seen
 from ..errors import LakeDamaged, QuestionRefused, choose
 from ..labels import Hiding, denied
 from ..lake import ZONES, root
@@ -26,12 +26,6 @@ from .asker import PERSON, Asker
 SHOWN_AS_STORED = ("gold", "quarantine", "reference")  # of silver, only the views: row hashes are never shown
 RELEASES = "audit.releases"
 CHANGES = "audit.changes"  # made of the histories when it is asked for, and stored nowhere
-
-
-def is_upgraded(lake: Path) -> bool:
-    """Whether only Spark can read the lake whose root that is: all of its tables are upgraded together."""
-    place = lake / RELEASES.replace(".", "/")
-    return exists(place) and DeltaTable(str(place)).protocol().min_writer_version > PORTABLE
 
 
 @dataclass
