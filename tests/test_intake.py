@@ -188,6 +188,19 @@ def test_what_machines_that_are_lost_should_have_read_is_read_here(lake: Any, mo
 
 
 @pytest.mark.parametrize("lake", [Spread], indirect=True)
+def test_what_is_being_read_elsewhere_goes_when_it_is_interrupted(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(tasks: Sequence[Callable[[], None]]) -> list[bool]:
+        tasks[0]()
+        assert len(list(lake.bronze.rglob("*.parquet"))) == 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lake.engine, "elsewhere", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        extracted(lake, lambda feed: iter([big(feed)]), monkeypatch, FEEDS[:3])
+    assert [path for path in lake.bronze.rglob("*") if path.is_file() or path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("lake", [Spread], indirect=True)
 def test_what_was_read_elsewhere_goes_when_its_turn_never_comes(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lands = bronze.land
 

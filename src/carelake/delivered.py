@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 
 import pyarrow as pa
@@ -55,14 +56,21 @@ def ahead(engine: Engine, several: Sequence[Wanted]) -> list[list[Path]]:
     """The files of each whose parts other machines have read, all of them at once; none of what is to be read here. Of
     each connection one part is tried first: databases lock accounts that fail too often.
     """
-    parts = [(one, _parts(engine, one)) for one in several]
-    first = {one.connection: its[0] for one, its in reversed(parts) if its}
-    read = _read_elsewhere(engine, list(first.values()))
-    others = [
-        part for one, its in parts for part in its if first[one.connection].file in read and part.file not in read
-    ]
-    read |= _read_elsewhere(engine, others)
-    return [[part.file for part in its] if all(part.file in read for part in its) else [] for _, its in parts]
+    whole = list[list[Path]]()
+    try:
+        parts = [(one, _parts(engine, one)) for one in several]
+        first = {one.connection: its[0] for one, its in reversed(parts) if its}
+        read = _read_elsewhere(engine, list(first.values()))
+        others = [
+            part for one, its in parts for part in its if first[one.connection].file in read and part.file not in read
+        ]
+        read |= _read_elsewhere(engine, others)
+        whole = [[part.file for part in its if read.issuperset(each.file for each in its)] for _, its in parts]
+    finally:  # interrupted, there is nothing that is whole
+        for one, files in zip_longest(several, whole):
+            if not files:
+                shutil.rmtree(one.work, ignore_errors=True)
+    return whole
 
 
 def _parts(engine: Engine, wanted: Wanted) -> list[Part]:
@@ -70,9 +78,9 @@ def _parts(engine: Engine, wanted: Wanted) -> list[Part]:
         return []
     try:
         pieces = wanted.delivery.elsewhere()
-    except SourceFailed:  # which it says again, where it is read
+        wanted.work.mkdir(parents=True)
+    except (SourceFailed, OSError):  # it is said again, where it is read
         return []
-    wanted.work.mkdir(parents=True)
     schema, files = wanted.delivery.schema, (wanted.work / f"part-{n:04}.parquet" for n in range(len(pieces)))
     return [Part(piece, schema, wanted.sequence, file) for piece, file in zip(pieces, files, strict=True)]
 
