@@ -68,6 +68,7 @@ def test_every_module_is_a_noun_of_its_own():
 
 def test_only_errors_have_ancestors():
     allowed = {"Protocol", "StrEnum", "str", "NamedTuple", "TypedDict"}
+    allowed |= {"TyperGroup", "Console"}  # whose methods their frameworks call
     found = [
         f"{path.name}:{node.name}({ast.unparse(parent)})"
         for path in CODE

@@ -34,10 +34,17 @@ class _Begun:
     """A feed whose first delivery may have come ahead of its turn, or what stopped it."""
 
     progress: Progress | None = None
-    deliveries: Iterator[Delivery] | None = None
+    deliveries: Generator[Delivery] | None = None
     first: Delivery | None = None
     came: list[Path] | None = None
     error: Exception | None = None
+
+    def end(self) -> None:
+        """Let go of the source now: an error can keep what it was raised from, and a database would stay locked."""
+        if self.deliveries:
+            self.deliveries.close()
+        for path in self.came or ():
+            shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def extract(intake: Intake, feeds: Sequence[Feed]) -> Iterator[Step]:
@@ -49,9 +56,9 @@ def extract(intake: Intake, feeds: Sequence[Feed]) -> Iterator[Step]:
                 _ahead(intake, some)
             for feed, begun in some:
                 yield _idle(intake.lake, feed) or _extract(intake, feed, begun)
-        finally:  # what came ahead of a turn that never came
-            for path in (path for _, begun in some for path in begun.came or ()):
-                shutil.rmtree(path.parent, ignore_errors=True)
+        finally:  # of those, too, whose turn never came
+            for _, begun in some:
+                begun.end()
 
 
 def _idle(lake: Lake, feed: Feed) -> Step | None:
@@ -91,19 +98,21 @@ def _extract(intake: Intake, feed: Feed, begun: _Begun) -> Step:
     try:
         if begun.error:
             raise begun.error
-        deliveries, delivery, came = begun.deliveries, begun.first, begun.came
-        if progress is None or deliveries is None:
-            progress, deliveries = _deliveries(intake, feed)
-            delivery = next(deliveries, None)
+        delivery, came = begun.first, begun.came
+        if progress is None or begun.deliveries is None:
+            progress, begun.deliveries = _deliveries(intake, feed)
+            delivery = next(begun.deliveries, None)
         while delivery is not None:
             load = bronze.land(intake.to, feed, delivery, progress, came)
             warnings += delivery.warnings
             if load:
                 rows += load.rows
                 progress = intake.lake.ledger.progress(feed)
-            delivery, came = next(deliveries, None), None
+            delivery, came = next(begun.deliveries, None), None
     except Exception as error:  # noqa: BLE001 - whatever a reader throws, the other feeds go on
         return failed("extract", name, as_ours(error), rows, progress)
+    finally:
+        begun.end()
     outcome = "warned" if warnings else "done" if rows else "unchanged"
     return Step("extract", name, outcome, rows, found=" ".join(warnings))
 
