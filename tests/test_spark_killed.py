@@ -62,7 +62,7 @@ def test_whenever_a_run_on_spark_is_killed_the_next_one_ends_right(
     told[2] = sums(whole)
     assert told[1]["silver.transaction"][0] == told[2]["silver.transaction"][0] == transactions
     lasts, died = {}, 0
-    for day, morning in mornings.items():
+    for day, morning in list(mornings.items())[:instants]:
         hospital, begin = morning.copied(tmp_path / f"undisturbed {day}"), time.monotonic()
         run(hospital, DAYS[day], words=ON_SPARK)
         lasts[day] = time.monotonic() - begin
