@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from . import delivered, purges
-from .delivered import Wanted, quoted, rows_of
+from .delivered import Wanted, rows_of
 from .engine import Engine
 from .errors import EngineFailed, LakeDamaged, SourceColumnMissing, SourceNameTaken
 from .foreign import in_our_words
@@ -29,6 +29,7 @@ from .ledger import RANGE, TABLE, Ledger, Load
 from .model import Feed
 from .plan import DELETED, NUMBER, SEQUENCE, fingerprint
 from .source import Delivery, Progress
+from .sql import quoted
 
 REJECTED = "rejected.parquet"
 OWN = "_lake_"  # how the names of columns begin that are not the source's

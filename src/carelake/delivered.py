@@ -6,18 +6,17 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlglot import exp
 
 from .engine import Engine
 from .errors import EngineFailed, SourceFailed
 from .plan import DELETED, SEQUENCE
 from .source import Batches, Delivery
+from .sql import quoted
 
 OWN = {SEQUENCE: pa.int64(), DELETED: pa.bool_()}  # what each landed row has beside its source's columns
 
@@ -143,9 +142,3 @@ class _Watched:
 def rows_of(paths: Sequence[Path]) -> int:
     """How many rows Parquet files have."""
     return sum(pq.read_metadata(path).num_rows for path in paths)
-
-
-@cache
-def quoted(name: str) -> str:
-    """A source's own column name, as SQL quotes it."""
-    return exp.to_identifier(name, quoted=True).sql("duckdb")

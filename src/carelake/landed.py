@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from sqlglot import exp
-
 from .engine import Engine
 from .model import Feed
 from .plan import DELETED, SEQUENCE
 from .source import Delivery
+from .sql import quoted
 
 TOTAL = "DECIMAL(28, 4)"
 CENTS = Decimal("0.0001")  # how exactly totals are kept
@@ -39,7 +38,7 @@ def counted(engine: Engine, delivery: Delivery, rows: int, files: Sequence[Path]
         return Counted(delivery.expected, rows)
     told = sum((one.told for one in delivery.sums.values()), Decimal(0)).quantize(CENTS)
     engine.show("arriving", files)
-    each = (f"COALESCE(SUM({one.each.format(_quoted(name))}), 0)" for name, one in delivery.sums.items())
+    each = (f"COALESCE(SUM({one.each.format(quoted(name))}), 0)" for name, one in delivery.sums.items())
     total = engine.ask(f"SELECT CAST({' + '.join(each)} AS {TOTAL}) AS total FROM arriving").to_pylist()[0]["total"]
     engine.let_go("arriving")
     return Counted(delivery.expected, rows, tuple(delivery.sums), told, total)
@@ -49,7 +48,7 @@ def standing(feed: Feed, landed: str) -> str:
     """The rows that a feed holds now, of the relation that shows all it ever landed; all of them, without a key."""
     if not feed.key:
         return f"SELECT * FROM {landed}"
-    key = ", ".join(map(_quoted, feed.key))
+    key = ", ".join(map(quoted, feed.key))
     last = f"SELECT *, RANK() OVER (PARTITION BY {key} ORDER BY {SEQUENCE} DESC) AS _lake_place FROM {landed}"
     return f"SELECT * FROM ({last}) AS told WHERE _lake_place = 1 AND NOT {DELETED}"
 
@@ -62,7 +61,3 @@ def since_whole(loads: Sequence[Mapping[str, object]]) -> list[Mapping[str, obje
     last = loads[whole[-1]]["part_of"]
     begin = next((p for p, load in enumerate(loads) if last is not None and load["part_of"] == last), whole[-1])
     return list(loads[begin:])
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql("duckdb")

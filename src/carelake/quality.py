@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import exp
 
 from .model import Rule, Table
-from .sql import HOME
+from .sql import HOME, quoted
 
 DAY = "_lake_as_of"  # the day of the load that brought the row stands beside it, so that a rerun judges alike
 TOMORROW = "_lake_tomorrow"  # a day after its load was extracted: no clock and no time zone is that far ahead
@@ -157,7 +157,7 @@ GROUP BY source_system, flags, quarantine_reasons"""
 
 
 def _counted(table: Table, rules: Sequence[Rule]) -> str:
-    own = exp.to_identifier(table.name, quoted=True).sql(HOME)
+    own = quoted(table.name)
     found = [f"CASE WHEN NOT ({_qualified(rule.must, table.name)}) THEN '{rule.name}' END" for rule in rules]
     broken = found[0] if len(found) == 1 else f"NULLIF(CONCAT_WS(';', {', '.join(found)}), '')"
     judged = f"SELECT {own}.source_system, {broken} AS found FROM silver.{table.name} AS {own}\n{_joined(table, rules)}"
@@ -172,7 +172,7 @@ GROUP BY source_system, found"""
 
 def breaking(table: Table, rule: Rule) -> str:
     """The surrogate keys of the rows that break a set rule."""
-    own = exp.to_identifier(table.name, quoted=True).sql(HOME)
+    own = quoted(table.name)
     judged = f"""SELECT {own}.{table.own_key}, NOT ({_qualified(rule.must, table.name)}) AS is_broken
 FROM silver.{table.name} AS {own}
 {_joined(table, (rule,))}"""
@@ -188,11 +188,10 @@ def flagged(table: Table, rule: Rule) -> str:
 
 def _joined(table: Table, rules: Iterable[Rule]) -> str:
     """The tables that rules look at beside `table`, one row each for one of its rows."""
-    own = exp.to_identifier(table.name, quoted=True).sql(HOME)
+    own = quoted(table.name)
     names = sorted({name for rule in rules for name in beside(rule.must)})
-    quoted = {name: exp.to_identifier(name, quoted=True).sql(HOME) for name in names}
     return "\n".join(
-        f"LEFT JOIN silver.{name} AS {alias} ON {alias}.{name}_key = {own}.{name}_key" for name, alias in quoted.items()
+        f"LEFT JOIN silver.{name} AS {quoted(name)} ON {quoted(name)}.{name}_key = {own}.{name}_key" for name in names
     )
 
 

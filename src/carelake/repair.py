@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from . import amend, bronze, delivered, epochs, plan, quality, refinery
+from . import amend, bronze, epochs, plan, quality, refinery
 from .errors import LISTED, RepairRefused
 from .foreign import in_our_words
 from .lake import Lake
 from .ledger import Load
 from .model import REPAIR, Feed, Table
+from .sql import quoted
 
 FINAL = "no row without them has a place in the history of its key: repair it"
 
@@ -245,13 +246,13 @@ def _news(lake: Lake, feed: Feed, rows: Sequence[Held], act: Act) -> str:
     mended = bool(sequence > 1)
     columns, differs = [], []
     for n, (name, kind) in enumerate(own.items()):
-        quoted = f"told.{delivered.quoted(name)}"
+        was = f"told.{quoted(name)}"
         if f"given_{n}" in corrected:
-            value = f"CASE WHEN given_{n} THEN CAST(value_{n} AS {kind}) ELSE {quoted} END"
-            differs.append(f"{value} IS DISTINCT FROM {quoted}")
-            columns.append(f"{value} AS {delivered.quoted(name)}")
+            value = f"CASE WHEN given_{n} THEN CAST(value_{n} AS {kind}) ELSE {was} END"
+            differs.append(f"{value} IS DISTINCT FROM {was}")
+            columns.append(f"{value} AS {quoted(name)}")
         else:
-            columns.append(quoted)
+            columns.append(was)
     accepted = f"told.{plan.ACCEPTED}" if mended else "CAST(NULL AS TEXT)"
     if act.how == "accept":
         more = f"CASE WHEN {accepted} IS NULL THEN reasons ELSE CONCAT({accepted}, ';', reasons) END"

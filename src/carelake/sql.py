@@ -117,6 +117,16 @@ def render(select: str, dialect: str, called: Callable[[str], str] = str) -> str
     return tree.sql(dialect, unsupported_level=ErrorLevel.RAISE)
 
 
+@cache
+def quoted(name: str) -> str:
+    """A name, as SQL quotes it.
+
+    >>> quoted("order")
+    '"order"'
+    """
+    return exp.to_identifier(name, quoted=True).sql(HOME)
+
+
 def refused_in_select(select: str) -> list[tuple[str, str]]:
     """What a mart may not say, each with what to say instead."""
     return _refused(select, _VALUES + _QUERIES)

@@ -62,8 +62,8 @@ class Engine(Protocol):
         """
 
     def elsewhere(self, tasks: Sequence[Callable[[], None]]) -> list[bool]:
-        """Call functions, each once on a machine that has room; which of them came to their end. Nothing that they
-        carry is in a plan.
+        """Call functions, each once on another machine that has room; which of them came to their end, none where there
+        is no other. Nothing that they carry is in a plan.
         """
 
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:

@@ -124,7 +124,7 @@ class Duck:
         self._of_this_run[name] = "LENT"
 
     def elsewhere(self, tasks: Sequence[Callable[[], None]]) -> list[bool]:
-        raise NotImplementedError("there is no machine but this one")
+        return [False] * len(tasks)
 
     @in_our_words("show")
     def show(self, name: str, files: Sequence[Path], numbered: str = "") -> None:

@@ -9,10 +9,11 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from .. import bronze, delivered, epochs, plan, refinery, release, retention, superseded
+from .. import bronze, epochs, plan, refinery, release, retention, superseded
 from ..lake import Lake
 from ..ledger import Load
 from ..model import Feed, Table
+from ..sql import quoted
 from .legal_hold import Hold
 
 SHOWN = ("landed", "of_feed", "pinned", "verdict")  # relations that are there once a feed was looked at
@@ -153,7 +154,7 @@ def key_of(lake: Lake, feed: Feed) -> list[str]:
     """The columns that tell the rows of a feed apart, quoted; none if there are none, so that each row stands."""
     spelled = {name.lower(): name for name in lake.engine.columns("landed")}
     known = [spelled[name.lower()] for name in feed.key if name.lower() in spelled]
-    return [delivered.quoted(name) for name in known] if len(known) == len(feed.key) else []
+    return [quoted(name) for name in known] if len(known) == len(feed.key) else []
 
 
 def _is_unplaced(lake: Lake, table: Table) -> bool:
