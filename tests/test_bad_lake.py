@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from carelake.engine.duck import Duck
 from carelake.engine.duck_write import TableUpgraded
 from carelake.errors import LakeBusy, LakeDamaged, SettingMissing, SettingUnfit, VaultKeyWrong
 from carelake.foreign import in_our_words
+from carelake.lake import opened
 from carelake.serve import door
 from carelake.serve.asker import Asker
 
@@ -167,10 +169,22 @@ def test_an_answer_that_finds_no_space_says_so(small_origin: Small) -> None:
 def test_a_second_run_is_refused_while_one_writes_and_questions_are_answered(small: Small) -> None:
     with (small.project / "lake/lake.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(LakeBusy):
+        with pytest.raises(LakeBusy, match="another run or command is writing"):
             small.run(1)
         assert small.one("SELECT COUNT(*) FROM silver.patient") == 3
     assert failed(small.run(1)) == {}
+
+
+def test_who_is_refused_a_lake_is_told_which_process_holds_it(small: Small) -> None:
+    (small.project / "lake/lake.lock").write_text("process 1 on somewhere.example, which is long gone" * 9)
+    with opened(small.project, small.environment, writing=True):
+        refused = small.command("run")
+    who = f"process {os.getpid()} on {socket.gethostname()} is writing to this lake."
+    assert (refused.returncode, refused.stderr.decode().splitlines()[0]) == (50, f"LAKE-502 {who}")
+    (small.project / "lake/lake.lock").write_text("process 1 on \x1b[2J")
+    with (small.project / "lake/lake.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert b"another run or command is writing" in small.command("run").stderr
 
 
 AS_SOMEBODY = """

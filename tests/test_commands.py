@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -108,3 +109,26 @@ def test_a_table_that_is_not_there_is_told_with_the_nearest(small_origin: Small)
     assert "Did you mean 'silver.patient'?" in told
     assert " more." in told
     assert len(told) < 500
+
+
+# --- where stderr is no terminal, as in the log of a nightly run ---
+
+
+def test_a_log_has_a_line_for_each_step_that_did_something(small: Small) -> None:
+    small.sql("INSERT INTO departments VALUES ('D9', 'New')")
+    told = small.command("run")
+    lines = told.stderr.decode().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00 ", line) for line in lines)
+    steps = [line.split(" ", 2)[2] for line in lines]
+    assert steps[0] == "extract hos-a.departments: done, 1 rows"
+    assert steps[-1] == "release: done, 0 rows"
+    assert not any("unchanged" in step or "inactive" in step for step in steps)
+
+
+def test_a_run_goes_on_if_nobody_reads_its_log(small: Small) -> None:
+    small.sql("INSERT INTO departments VALUES ('D9', 'New')")
+    reads, writes = os.pipe()
+    os.close(reads)
+    told = subprocess.run(small.words("run"), stdout=subprocess.PIPE, stderr=writes, env=small.around(), check=False)
+    os.close(writes)
+    assert (told.returncode, b"release 2." in told.stdout) == (0, True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import permutations
@@ -39,6 +41,7 @@ ZONES = {  # layer -> the root it is in
     "vault": "originals",
     "restricted": "restricted",
 }
+HOLDER, LONGEST = re.compile(r"process \d+ on [\w.-]+"), 300  # who holds a lock, as it says; and in how many letters
 MISREAD = re.compile(r"[\x00-\x1f|^\\#?]|%[0-9A-Fa-f]{2}")  # in names of folders: delta-rs takes them for other names
 RUNS = {
     "run_id": "TEXT", "as_of": "DATE", "step": "TEXT", "name": "TEXT", "outcome": "TEXT", "code": "TEXT",
@@ -254,12 +257,16 @@ def _spark(declared: Declarations, roots: Mapping[str, Path], staging: Path, dam
 def _alone(folder: Path) -> Iterator[None]:
     """A lock that the system lets go of when its process ends, however it ends."""
     with in_our_words("open"):
-        lock = (folder / "lake.lock").open("w")
+        lock = (folder / "lake.lock").open("a+")
     with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LakeBusy(
-                "another run or command is writing to this lake.", "Wait for it to end, and try again."
-            ) from None
+            file.seek(0)
+            held = HOLDER.fullmatch(file.read(LONGEST))
+            who = held[0] if held else "another run or command"
+            raise LakeBusy(f"{who} is writing to this lake.", "Wait for it to end, and try again.") from None
+        with suppress(OSError):  # a full disk: who holds it is only a help
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield

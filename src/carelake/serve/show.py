@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -53,15 +54,28 @@ def console() -> Console:
 
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Callable[[Step], None]]:
-    """What tells a person how far a run has come."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+    """What tells a person how far a run has come: on a terminal one line that changes, in a log one for each step."""
+    columns, out = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()), Console(stderr=True)
+    if not quiet and not out.is_terminal:
+        yield _logged
+        return
+    with Progress(*columns, console=out, transient=True, disable=quiet) as bar:
         task = bar.add_task("reading declarations")
 
         def watch(step: Step) -> None:
             bar.update(task, description=f"{step.step} {step.name}: {step.rows:,} rows", advance=1)
 
         yield watch
+
+
+def _logged(step: Step) -> None:
+    if step.outcome in {"unchanged", "inactive"}:
+        return
+    now, what = datetime.now(UTC).isoformat(sep=" ", timespec="seconds"), dict.fromkeys((step.step, step.name))
+    try:
+        print(f"{now} {' '.join(what)}: {step.outcome}, {step.rows:,} rows", file=sys.stderr)  # noqa: T201
+    except OSError:  # a run goes on, whether anybody reads this or not
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def run(did: Run) -> None:
