@@ -132,3 +132,12 @@ def test_a_run_goes_on_if_nobody_reads_its_log(small: Small) -> None:
     told = subprocess.run(small.words("run"), stdout=subprocess.PIPE, stderr=writes, env=small.around(), check=False)
     os.close(writes)
     assert (told.returncode, b"release 2." in told.stdout) == (0, True)
+
+
+def test_an_answer_that_takes_long_is_nothing_but_the_answer(small_origin: Small) -> None:
+    """DuckDB draws a bar on stdout for what takes longer than two seconds."""
+    days = small_origin.one("SELECT COUNT(*) FROM gold.dim_date")
+    digits, some = "LENGTH(MD5(CONCAT(a.date_key, b.date_key)))", "(SELECT * FROM gold.dim_date LIMIT 400)"
+    select = f"SELECT SUM({digits}) AS n FROM gold.dim_date AS a CROSS JOIN {some} AS b"
+    told = small_origin.command("query", "--format", "csv", select)
+    assert (told.returncode, told.stdout, told.stderr) == (0, f"n\n{days * 400 * 32}\n".encode(), b"")

@@ -33,7 +33,7 @@ from .sql import quoted
 
 REJECTED = "rejected.parquet"
 OWN = "_lake_"  # how the names of columns begin that are not the source's
-VERSIONS, LEAST, GREATEST, LAST = (f"{OWN}{name}" for name in ("versions", "least", "greatest", "last"))  # of a key
+LAST = f"{OWN}last"  # of a key: the load that landed it last
 HASH = "_lake_hash"  # of rows that are compared; not stored
 UNFINISHED = ".unfinished-"  # a folder of that name belongs to a run that was killed
 
@@ -204,6 +204,7 @@ def _kept(
         engine.hold("prior", _prior(engine, key, only_staged=not delivery.whole))
         if not engine.hold("latest", _latest(key)):
             return staged
+        engine.let_go("prior")
         engine.hold("now", f"SELECT {_listed(dict.fromkeys([*key, HASH]))} FROM {_digested(engine, 'staged')}")
         engine.hold("altered", _altered(key))
         names = [quoted(name) for name in delivery.schema.names]
@@ -240,16 +241,27 @@ def _prior(engine: Engine, key: Sequence[str], *, only_staged: bool) -> str:
     return f"SELECT {_listed(dict.fromkeys([*key, HASH]))}, {SEQUENCE} FROM {_digested(engine, 'landed', which)}"
 
 
+def _latest(key: Sequence[str]) -> str:
+    """The digests of the last load that landed each key."""
+    last = f"SELECT {_listed(key)}, MAX({SEQUENCE}) AS {LAST} FROM prior GROUP BY {_listed(key)}"
+    return f"""WITH last AS ({last})
+SELECT {_listed(f"prior.{name}" for name in dict.fromkeys([*key, HASH]))}
+FROM prior INNER JOIN last ON prior.{SEQUENCE} = last.{LAST} AND {_same("prior", "last", key)}"""
+
+
+def _altered(key: Sequence[str]) -> str:
+    """The keys that have a row now which the last load did not land, or had one there which they have not now."""
+    same, keys = _same("now", "latest", list(dict.fromkeys([*key, HASH]))), _listed(key)
+    return f"""SELECT {keys} FROM now WHERE NOT EXISTS (SELECT 1 FROM latest WHERE {same})
+UNION
+SELECT {keys} FROM latest WHERE NOT EXISTS (SELECT 1 FROM now WHERE {same})"""
+
+
 def _fresh(engine: Engine, key: Sequence[str], names: Sequence[str]) -> str:
     """The staged rows of the keys whose rows are not just those that were landed last."""
-    sets = f"SELECT {_listed(key)}, {_set('now')} FROM now GROUP BY {_listed(key)}"
-    repeated = f"""SELECT {_listed(key)} FROM ({sets}) AS now WHERE EXISTS (
-    SELECT 1 FROM latest WHERE {_same("now", "latest", key)}
-    AND now.{VERSIONS} = latest.{VERSIONS} AND now.{LEAST} = latest.{LEAST} AND now.{GREATEST} = latest.{GREATEST}
-) AND NOT EXISTS (SELECT 1 FROM altered WHERE {_same("now", "altered", key)})"""
     staged = _digested(engine, "staged") if HASH in key else "staged"
     return f"""SELECT {_listed([*names, SEQUENCE, DELETED])} FROM {staged}
-WHERE NOT EXISTS (SELECT 1 FROM ({repeated}) AS repeated WHERE {_same("staged", "repeated", key)})"""
+WHERE EXISTS (SELECT 1 FROM altered WHERE {_same("staged", "altered", key)})"""
 
 
 def _vanished(key: Sequence[str], names: Sequence[str], sequence: int) -> str:
@@ -257,32 +269,7 @@ def _vanished(key: Sequence[str], names: Sequence[str], sequence: int) -> str:
     columns = [f"latest.{name} AS {name}" if name in key else f"NULL AS {name}" for name in names]
     columns += [f"CAST({sequence} AS BIGINT) AS {SEQUENCE}", f"TRUE AS {DELETED}"]
     staged = f"SELECT 1 FROM now WHERE {_same('latest', 'now', key)}"
-    return f"SELECT {_listed(columns)} FROM latest WHERE {GREATEST} <> '' AND NOT EXISTS ({staged})"
-
-
-def _set(rows: str) -> str:
-    """What tells the sets of rows apart that loads bring of a key."""
-    digest = f"{rows}.{HASH}"
-    return f"COUNT(DISTINCT {digest}) AS {VERSIONS}, MIN({digest}) AS {LEAST}, MAX({digest}) AS {GREATEST}"
-
-
-def _latest(key: Sequence[str]) -> str:
-    """The digests of the last load that landed each key."""
-    last = f"SELECT {_listed(key)}, MAX({SEQUENCE}) AS {LAST} FROM prior GROUP BY {_listed(key)}"
-    return f"""WITH last AS ({last})
-SELECT {_listed([f"prior.{name}" for name in key])}, {_set("prior")}, MAX(last.{LAST}) AS {LAST}
-FROM prior INNER JOIN last ON prior.{SEQUENCE} = last.{LAST} AND {_same("prior", "last", key)}
-GROUP BY {_listed([f"prior.{name}" for name in key])}"""
-
-
-def _altered(key: Sequence[str]) -> str:
-    """Keys of three rows and more that have one now which the last load did not land: what lies between the least and
-    the greatest, `latest` cannot tell.
-    """
-    landed = f"{_same('prior', 'now', key)} AND prior.{SEQUENCE} = latest.{LAST} AND prior.{HASH} = now.{HASH}"
-    return f"""SELECT DISTINCT {_listed([f"now.{name}" for name in key])}
-FROM now INNER JOIN latest ON latest.{VERSIONS} > 2 AND {_same("latest", "now", key)}
-LEFT JOIN prior ON {landed} WHERE prior.{HASH} IS NULL"""
+    return f"SELECT DISTINCT {_listed(columns)} FROM latest WHERE {HASH} <> '' AND NOT EXISTS ({staged})"
 
 
 def _same(one: str, other: str, key: Sequence[str]) -> str:

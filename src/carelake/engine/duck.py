@@ -38,6 +38,7 @@ SESSION = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "arrow_large_buffer_size": "false",
+    "enable_progress_bar": "false",  # it goes to stdout, among the rows of an answer
 }
 
 
