@@ -86,13 +86,15 @@ def _run(folder: Path, engine: str, as_of: str) -> Spent:
     if child.returncode:
         raise SystemExit(f"the run on {engine} ended with {child.returncode}")
     extracting = sum(step["seconds"] for step in json.loads(told)["steps"] if step["step"] == "extract")
-    return Spent(seconds, extracting, peak[0] / 1024)
+    spent = Spent(seconds, extracting, peak[0] / 1024)
+    print(f"{engine} | {spent}", file=sys.stderr, flush=True)  # an hour is long
+    return spent
 
 
 def _watch(child: subprocess.Popen[bytes], peak: list[int]) -> None:
     while child.poll() is None:
         peak[0] = max(peak[0], sum(map(_kilobytes, _family(child.pid))))
-        time.sleep(0.2)
+        time.sleep(1)  # to look takes milliseconds where there are gigabytes
 
 
 def _family(pid: int) -> list[int]:
