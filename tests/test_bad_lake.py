@@ -235,6 +235,13 @@ def test_ctrl_c_stops_the_run_and_not_only_what_the_engine_did(tmp_path: Path, r
     timer.join()
 
 
+def test_what_finds_no_memory_is_told_of_memory(tmp_path: Path) -> None:
+    duck = Duck({"silver": tmp_path}, tmp_path / "staging", memory="20MB")
+    duck.db.execute("SET max_temp_directory_size = '0KB'")
+    with pytest.raises(errors.EngineFailed, match=r"OutOfMemoryException.(?s:.*) too little memory: try again"):
+        duck.ask("SELECT LIST(i) AS numbers FROM RANGE(20000000) AS t(i)")
+
+
 @pytest.mark.parametrize(
     "words", [("query", "--format", "csv", "SELECT * FROM gold.dim_date"), ("query", "--tables"), ("kpi",)]
 )

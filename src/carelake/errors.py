@@ -272,10 +272,10 @@ class EngineFailed(LakeError):
     why = "Nothing was written: a verb happens whole or not at all."
 
     def __init__(self, verb: str, what: str) -> None:
-        super().__init__(
-            f"the engine stopped in '{verb}' with {what}.",
-            "Most often a value is not of its column's type: the rules of the table count such rows.",
-        )
+        fix = "Most often a value is not of its column's type: the rules of the table count such rows."
+        if "OutOfMemory" in what:
+            fix = "It went to disk, and still had too little memory: try again, or let Spark do it (`--engine spark`)."
+        super().__init__(f"the engine stopped in '{verb}' with {what}.", fix)
 
 
 class LakeFull(LakeError):
