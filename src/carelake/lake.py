@@ -179,7 +179,7 @@ def is_written(lake: Lake) -> bool:
     """Whether a run, or another command that writes, is at work on the lake."""
     folder = root(lake.project, lake.declared, ZONES["audit"])
     try:
-        with _alone(folder) if folder.is_dir() else nullcontext():
+        with _alone(folder, writing=False) if folder.is_dir() else nullcontext():
             return False
     except LakeBusy:
         return True
@@ -253,9 +253,17 @@ def _spark(declared: Declarations, roots: Mapping[str, Path], staging: Path, dam
     return Spark(roots, staging, declared.place.spark, damaged=damaged)
 
 
+def _sign(lock: int) -> None:
+    with suppress(OSError):  # a full disk: it is only a help
+        os.ftruncate(lock, 0)
+        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
+
+
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """A lock that the system lets go of when its process ends, however it ends."""
+def _alone(folder: Path, *, writing: bool = True) -> Iterator[None]:
+    """A lock that the system lets go of when its process ends, however it ends. Who means to write says in it who holds
+    it.
+    """
     with in_our_words("open"):
         lock = (folder / "lake.lock").open("a+")
     with lock as file:
@@ -266,7 +274,6 @@ def _alone(folder: Path) -> Iterator[None]:
             held = HOLDER.fullmatch(file.read(LONGEST))
             who = held[0] if held else "another run or command"
             raise LakeBusy(f"{who} is writing to this lake.", "Wait for it to end, and try again.") from None
-        with suppress(OSError):  # a full disk: who holds it is only a help
-            os.ftruncate(file.fileno(), 0)
-            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
+        if writing:
+            _sign(file.fileno())
         yield
