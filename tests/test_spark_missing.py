@@ -61,3 +61,10 @@ def test_what_only_looks_at_a_lake_of_spark_needs_none(small, monkeypatch):
         assert (words, told.exit_code, told.exception) == (words, 0, None)
     with pytest.raises(SparkMissing, match=r"carelake\[spark\]"):
         small.run(1)
+
+
+def test_options_of_java_do_not_take_the_place_of_those_that_keep_it_silent(tmp_path: Path) -> None:
+    name = "spark.driver.extraJavaOptions"
+    mine = spark_session._configured(tmp_path, {})[name].split()
+    assert mine == [f"-Djava.io.tmpdir={tmp_path}", f"-Dlog4j2.configurationFile=file://{tmp_path}/log4j2.properties"]
+    assert spark_session._configured(tmp_path, {name: "-Xss8m -Dlog4j2.configurationFile=x"})[name].split()[2:] == mine

@@ -22,7 +22,7 @@ DELTA = "io.delta:delta-spark_4.2_2.13:4.4.0"  # tools/jars.lock pins what it co
 SMALL = str(100 * 1024 * 1024)  # bytes: what compaction makes files of, and below which it takes them together
 LOGGING = "rootLogger.level = off\n"  # Spark's own words quote values of rows
 PYTHONS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger", "py4j")  # and so do those of its Python part
-LOCAL = "local[*]"
+LOCAL, JAVA = "local[*]", "spark.driver.extraJavaOptions"
 FIXED: Mapping[str, str] = {  # of the process: no session can change it
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -109,7 +109,7 @@ def _start(scratch: Path, settings: Mapping[str, str]) -> Any:
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # it would take whichever stands first in PATH
     builder = SparkSession.builder
-    for name, value in {**_placed(scratch), **FIXED, **settings}.items():
+    for name, value in _configured(scratch, settings).items():
         builder = builder.config(name, value)
     try:
         with _unheard():
@@ -151,6 +151,13 @@ def _unheard() -> Iterator[None]:
         os.close(nowhere)
 
 
+def _configured(scratch: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """Ours, and what lake.yml says otherwise. Options of Java come together; ours last, which keep it silent."""
+    placed = _placed(scratch)
+    together = f"{settings.get(JAVA, '')} {placed[JAVA]}".strip()
+    return {**placed, **FIXED, **settings, JAVA: together}
+
+
 def _placed(scratch: Path) -> dict[str, str]:
     """Where what Spark writes beside tables lies, and who may reach it: nobody but this machine, unless a master is
     set.
@@ -165,7 +172,7 @@ def _placed(scratch: Path) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.driver.extraJavaOptions": java,
+        JAVA: java,
         "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),  # of this machine; a cluster needs more
         **jars,
     }
