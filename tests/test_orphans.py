@@ -52,3 +52,4 @@ def test_a_process_that_has_nothing_to_do_with_the_folder_is_left(tmp_path, dead
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / orphans.NOTED).write_text(told)
     orphans.end(tmp_path)  # and this one lives on
+    assert (tmp_path / "elsewhere" / orphans.NOTED).read_text() == told
