@@ -238,8 +238,18 @@ def test_ctrl_c_stops_the_run_and_not_only_what_the_engine_did(tmp_path: Path, r
 def test_what_finds_no_memory_is_told_of_memory(tmp_path: Path) -> None:
     duck = Duck({"silver": tmp_path}, tmp_path / "staging", memory="20MB")
     duck.db.execute("SET max_temp_directory_size = '0KB'")
-    with pytest.raises(errors.EngineFailed, match=r"OutOfMemoryException.(?s:.*) too little memory: try again"):
+    with pytest.raises(errors.EngineFailed, match=r"OutOfMemoryException.(?s:.*) too little memory: raise `memory`"):
         duck.ask("SELECT LIST(i) AS numbers FROM RANGE(20000000) AS t(i)")
+
+
+def test_runs_and_questions_hold_what_lake_yml_lets_them(small: Small) -> None:
+    page = small.project / "lake.yml"
+    page.write_text(page.read_text() + "\nmemory: 1024MB\n")
+    holds = "SELECT CURRENT_SETTING('memory_limit') AS holds"  # 1,024,000,000 / 2 ** 20 = 976.56
+    with opened(small.project, small.environment, writing=False) as lake:
+        assert lake.engine.ask(holds)["holds"].to_pylist() == ["976.5 MiB"]
+    asked = small.command("query", "--format", "csv", holds)
+    assert (asked.stdout.split(), asked.stderr) == ([b"holds", b"976.5", b"MiB"], b"")
 
 
 @pytest.mark.parametrize(

@@ -267,6 +267,18 @@ def test_a_setting_of_spark_that_would_be_passed_over_or_tell_of_rows_is_named(r
     assert refused(rcm) == [(code, f"rcm/lake.yml:{line}")]
 
 
+@pytest.mark.parametrize(
+    "says",
+    [f"memory:{size}" for size in (" 8", " 0GB", " half", " [8GB]", "", " 80%")] + ["readers: 0", "readers: many"],
+)
+def test_memory_and_readers_that_cannot_be_are_named(rcm, says):
+    assert (declare.read(rcm).place.memory, declare.read(rcm).place.readers) == ("2GB", 16)
+    slip(rcm, "lake.yml", "engine: duck", f"engine: duck\n{says}")
+    assert ("LAKE-102", f"rcm/lake.yml:{line_of(rcm / 'lake.yml', says)}") in refused(rcm)
+    slip(rcm, "lake.yml", says, "memory: 900MB\nreaders: 4")
+    assert (declare.read(rcm).place.memory, declare.read(rcm).place.readers) == ("900MB", 4)
+
+
 def test_a_shipped_rule_of_a_misspelled_name_is_named_with_the_nearest(rcm):
     slip(rcm, "lake.yml", "  patient:\n", "  patient:\n    birth_in_past: {otherwise: warn}\n")
     assert refused(rcm) == [("LAKE-102", f"rcm/lake.yml:{line_of(rcm / 'lake.yml', 'birth_in_past')}")]

@@ -16,6 +16,7 @@ from sql_feeds import NOW, a_feed
 
 from carelake import bronze, delivered
 from carelake.engine import Engine, spark_read
+from carelake.engine.spark import Spark
 from carelake.ledger import Ledger, Load
 from carelake.model import Feed
 from carelake.secret import Secrets
@@ -142,7 +143,7 @@ def test_no_password_and_no_key_of_a_row_is_in_the_plan(
     pieces = list(delivery.elsewhere())
     assert len(pieces) > 3
     parts = [delivered.Part(one, delivery.schema, 1, tmp_path / f"{n}.parquet") for n, one in enumerate(pieces)]
-    rows = spark_read.tried(vars(to.engine)["session"], parts)
+    rows = spark_read.tried(vars(to.engine)["session"], parts, 16)
     plan = rows._jdf.queryExecution().toString()
     assert "MapInArrow" in plan
     for word in (PASSWORD, "MRN-", "visits"):
@@ -150,6 +151,21 @@ def test_no_password_and_no_key_of_a_row_is_in_the_plan(
         assert word not in repr(parts) or word == "visits"
     assert to.engine.elsewhere(parts) == [True] * len(parts)
     assert sum(pq.read_metadata(part.file).num_rows for part in parts) == MANY
+
+
+def noted(folder: Path, place: int) -> None:
+    from pyspark import TaskContext  # where it runs
+
+    (folder / f"{place}").write_text(str(TaskContext().partitionId()))
+
+
+@pytest.mark.parametrize(("readers", "tasks"), [(1, 1), (4, 4), (9, 6), (None, 6)])
+def test_no_more_tasks_read_than_lake_yml_lets(
+    spark_session: Any, tmp_path: Path, readers: int | None, tasks: int
+) -> None:
+    engine = Spark({"silver": tmp_path / "lake"}, tmp_path / "staging", readers=readers)
+    assert engine.elsewhere([partial(noted, tmp_path, place) for place in range(6)]) == [True] * 6
+    assert len({(tmp_path / f"{place}").read_text() for place in range(6)}) == tasks
 
 
 def test_small_tables_are_read_by_the_driver(source: Source) -> None:

@@ -12,6 +12,10 @@ from .page import Page, listed, part, told
 
 SPARKS, ENCRYPTED = "spark.", "spark.io.encryption.enabled"
 WHOLE = re.compile(r"-?[0-9]{1,18}")
+OF_ENGINES = {  # word -> what it must look like, and is called
+    "memory": (re.compile(r"[1-9][0-9]{0,5}[MG]B"), "size", "Write `memory: 8GB`, or `memory: 900MB`."),
+    "readers": (re.compile(r"[1-9][0-9]{0,3}"), "number of readers", "Write `readers: 16`, or 1 for one at a time."),
+}
 OF_NUMBERS = {"type", "from", "to"}  # the words of a setting that is a whole number
 
 
@@ -39,8 +43,17 @@ def mistakes_in_values(lake: Page, settings: Mapping[str, Any]) -> Iterator[Mist
             yield from _unsuited(lake, name, value, part(settings, name))
 
 
-def mistakes_in_spark(lake: Page) -> Iterator[Mistake]:
-    """Spark's own settings in lake.yml: Spark passes over a name that it does not know, so that slips go unseen."""
+def mistakes_in_engines(lake: Page) -> Iterator[Mistake]:
+    """How much the embedded engine holds, how much of the sources Spark reads at once, and Spark's own settings."""
+    for word in (word for word in lake.says if word in OF_ENGINES):  # it knows its line
+        form, what, fix = OF_ENGINES[word]
+        if not form.fullmatch(value := told(lake.says, word)):
+            yield lake.mistake("LAKE-102", word, f"'{value}' is no {what}", "The engine would not start.", fix)
+    yield from _in_spark(lake)
+
+
+def _in_spark(lake: Page) -> Iterator[Mistake]:
+    """Spark passes over a name that it does not know, so that slips go unseen."""
     for name, value in lake.part("spark").items():
         if not name.startswith(SPARKS):
             found, why = f"'{name}' is no setting of Spark", "Spark would pass over it."

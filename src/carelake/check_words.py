@@ -56,8 +56,8 @@ MAY_HAVE = {
     "mart": {"kpi", "recompute_by", "z_order"},
     "column of a mart": {"type"},
     "lake": {
-        "roots", "encrypted_by", "env", "privacy_officer", "engine", "spark", "as_of", "rules", "settings", "release",
-        "retention", "tell", "report", "access_log", "labels",
+        "roots", "encrypted_by", "env", "privacy_officer", "engine", "memory", "spark", "readers", "as_of", "rules",
+        "settings", "release", "retention", "tell", "report", "access_log", "labels",
     },
     "channel": {"mail", "through", "sender", "webhook", "format", "after"},
     "release": {"keep"},

@@ -207,7 +207,7 @@ def _mistakes(pages: Pages) -> Iterator[Mistake]:
         sources = {page.stem for page in pages.sources}
         yield from check.mistakes_in_lake(pages.lake, pages.tables, pages.references, sources)
         yield from check_tell.mistakes_in_channels(pages.lake)
-        yield from check_settings.mistakes_in_spark(pages.lake)
+        yield from check_settings.mistakes_in_engines(pages.lake)
     yield from check_settings.mistakes_in_settings(pages.settings, pages.project_settings)
     if not pages.project_settings.unreadable:
         yield from check_settings.mistakes_in_values(pages.lake, _known_settings(pages))
@@ -308,7 +308,9 @@ def _place(page: Page) -> Place:
     return Place(
         roots={"lake": "lake", "originals": "originals", "restricted": "restricted", **page.part("roots")},
         engine=says.get("engine", Place.engine),
+        memory=says.get("memory", Place.memory),
         spark=page.part("spark"),
+        readers=int(says.get("readers", Place.readers)),
         as_of=says.get("as_of", Place.as_of),
         keep=int(page.part("release").get("keep", Place.keep)),
         retention=Retention(kept.get("bronze", FOREVER), kept.get("sources", {})),

@@ -274,7 +274,7 @@ class EngineFailed(LakeError):
     def __init__(self, verb: str, what: str) -> None:
         fix = "Most often a value is not of its column's type: the rules of the table count such rows."
         if "OutOfMemory" in what:
-            fix = "It went to disk, and still had too little memory: try again, or let Spark do it (`--engine spark`)."
+            fix = "It went to disk, and still had too little memory: raise `memory` in lake.yml, or let Spark do it."
         super().__init__(f"the engine stopped in '{verb}' with {what}.", fix)
 
 

@@ -244,13 +244,13 @@ def _engine(name: str) -> Callable[[Declarations, Mapping[str, Path], Path, list
 def _duck(declared: Declarations, roots: Mapping[str, Path], staging: Path, damaged: list[str] | None) -> Engine:
     from .engine.duck import Duck
 
-    return Duck(roots, staging, damaged=damaged)
+    return Duck(roots, staging, declared.place.memory, damaged=damaged)
 
 
 def _spark(declared: Declarations, roots: Mapping[str, Path], staging: Path, damaged: list[str] | None) -> Engine:
     from .engine.spark import Spark
 
-    return Spark(roots, staging, declared.place.spark, damaged=damaged)
+    return Spark(roots, staging, declared.place.spark, declared.place.readers, damaged)
 
 
 def _sign(lock: int) -> None:

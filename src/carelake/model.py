@@ -298,7 +298,9 @@ class Place:
 
     roots: Mapping[str, str]  # lake, originals, restricted -> folder, relative to the project
     engine: Literal["duck", "spark"] = "duck"
+    memory: str = "2GB"  # what the embedded engine holds before it goes to disk
     spark: Mapping[str, str] = field(default_factory=dict)  # settings of Spark, by their own names
+    readers: int = 16  # ranges of tables that executors read at once, over a connection each
     as_of: str = "today"
     keep: int = 35  # days that a release stays readable after the next one is out
     retention: Retention = field(default_factory=Retention)

@@ -39,12 +39,14 @@ class Spark:
         roots: Mapping[str, Path],
         staging: Path,
         settings: Mapping[str, str] | None = None,
+        readers: int | None = None,
         damaged: list[str] | None = None,
     ) -> None:
         self.work = staging / f"spark-{os.getpid()}"
         self.scratch: Path | None = self.work
         self.session = started(self.work, settings or {})
         self.stored = Stored(roots)
+        self.readers = readers  # tasks of `elsewhere` at once; as many as there are cores if nothing is said
         self.relations = spark_read.Relations(self.session, self._frame)
         self._standing: dict[str, Callable[[], None]] = {}  # table -> what shows the rows of it that stand
         for table in self.tables():
@@ -98,7 +100,7 @@ class Spark:
 
     @in_our_words("elsewhere")
     def elsewhere(self, tasks: Sequence[Callable[[], None]]) -> list[bool]:
-        ended = set(spark_read.tried(self.session, tasks).toArrow().column(0).to_pylist())
+        ended = set(spark_read.tried(self.session, tasks, self.readers).toArrow().column(0).to_pylist())
         return [place in ended for place in range(len(tasks))]
 
     @in_our_words("show")

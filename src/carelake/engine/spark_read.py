@@ -145,9 +145,9 @@ def called(session: Any, make: Callable[[], pa.Table]) -> Any:
     return session.range(0, 1, 1, 1).mapInArrow(rows, _struct(make().schema))
 
 
-def tried(session: Any, tasks: Sequence[Callable[[], None]]) -> Any:
-    """The places of those functions that come to their end, each a task of its own. What fails is not tried again, and
-    is silent: its words may quote rows.
+def tried(session: Any, tasks: Sequence[Callable[[], None]], at_once: int | None) -> Any:
+    """The places of those functions that come to their end, so many at once. What fails is not tried again, and is
+    silent: its words may quote rows.
     """
 
     def called(places: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -155,7 +155,8 @@ def tried(session: Any, tasks: Sequence[Callable[[], None]]) -> Any:
             ended = [place for place in batch.column(0).to_pylist() if _ends(tasks[place])]
             yield pa.RecordBatch.from_arrays([pa.array(ended, pa.int64())], ["place"])
 
-    return session.range(0, len(tasks), 1, max(1, len(tasks))).mapInArrow(called, "place long")
+    slices = max(1, min(len(tasks), at_once or len(tasks)))
+    return session.range(0, len(tasks), 1, slices).mapInArrow(called, "place long")
 
 
 def _ends(task: Callable[[], None]) -> bool:

@@ -19,14 +19,14 @@ from ..engine.duck_write import refuse_upgraded
 from ..engine.stored import files_of
 from .answering import AT_ONCE, not_there, stopped, undamaged
 
-MEMORY = "2GB"  # of one question; what needs more spills, encrypted, to a folder of its own
 NOT_THERE = (duckdb.BinderException, duckdb.CatalogException)
 
 
 class Embedded:
-    """See `Answering`."""
+    """See `Answering`. What needs more than `memory` spills, encrypted, to a folder of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: str) -> None:
+        self.memory = memory
         self.files: list[str] = []  # all that a question may open
 
     def version(self, delta: DeltaTable, name: str) -> str:
@@ -53,7 +53,7 @@ class Embedded:
                 with undamaged(name, duckdb.Error):
                     db.execute(f'CREATE VIEW "{layer}"."{table}" AS {select}')
                     columns[name] = [column for column, *_ in db.execute(f"DESCRIBE {name}").fetchall()]
-            _lock(db, self.files, spill)
+            _lock(db, self.files, spill, self.memory)
             yield Connection(db, columns)
 
 
@@ -77,8 +77,8 @@ class Connection:
         return pa.RecordBatchReader.from_batches(answer.schema, _batches(answer))
 
 
-def _lock(db: duckdb.DuckDBPyConnection, files: list[str], spill: str) -> None:
-    for name, value in (SESSION | {"temp_directory": spill, "memory_limit": MEMORY}).items():
+def _lock(db: duckdb.DuckDBPyConnection, files: list[str], spill: str, memory: str) -> None:
+    for name, value in (SESSION | {"temp_directory": spill, "memory_limit": memory}).items():
         db.execute(f"SET {name} = {exp.Literal.string(value).sql('duckdb')}")
     db.execute("SET force_mbedtls_unsafe = 'true'")  # see engine/duck.py
     db.execute("SET temp_file_encryption = true")

@@ -88,7 +88,7 @@ def _answering(project: Path, declared: Declarations, engine: str) -> Answering:
     if not engine and is_upgraded(root(project, declared, "lake")):
         engine = declared.place.engine
     if engine != "spark":
-        return Embedded()
+        return Embedded(declared.place.memory)
     refuse_missing()
     from .answering_spark import on_spark  # only who asks for it has it
 
