@@ -11,7 +11,7 @@ import pytest
 from small_lake import Small
 
 from carelake.errors import LakeError, QuestionFailed, QuestionRefused
-from carelake.serve import answering_duck, door
+from carelake.serve import door
 
 REFUSED = [
     "INSERT INTO silver.patient VALUES (1)",
@@ -190,26 +190,31 @@ MANY = "SELECT UNHEX(SHA256(CAST(n AS TEXT))) AS told FROM (SELECT UNNEST(RANGE(
 SOME = [hashlib.sha256(str(n).encode()).digest() for n in range(0, 2_000_000, 40_000)]
 
 
+@pytest.fixture
+def spills(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where questions to `small` spill, which have little memory."""
+    page = small.project / "lake.yml"
+    page.write_text(page.read_text() + "\nmemory: 80MB\n")
+    folder = tmp_path / "spills"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
 def test_a_question_larger_than_its_memory_spills_unreadably_and_leaves_nothing_behind(
-    small_origin: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Small, spills: Path
 ) -> None:
-    monkeypatch.setattr(answering_duck, "MEMORY", "80MB")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with door.ask(small_origin.project, MANY) as batches:
+    with door.ask(small.project, MANY) as batches:
         first = batches.read_next_batch()
-        spilled = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+        spilled = [path.read_bytes() for path in spills.rglob("*") if path.is_file()]
         count = first.num_rows + sum(batch.num_rows for batch in batches)
     assert sum(map(len, spilled)) > 20_000_000
     assert sum(one in content for one in SOME for content in spilled) == 0
-    assert (count, list(tmp_path.iterdir())) == (2_000_000, [])
+    assert (count, list(spills.iterdir())) == (2_000_000, [])
 
 
-def test_a_question_that_nobody_reads_to_its_end_leaves_nothing_behind(
-    small_origin: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(answering_duck, "MEMORY", "80MB")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with door.ask(small_origin.project, MANY) as batches:
+def test_a_question_that_nobody_reads_to_its_end_leaves_nothing_behind(small: Small, spills: Path) -> None:
+    with door.ask(small.project, MANY) as batches:
         batches.read_next_batch()
-        assert [path for path in tmp_path.rglob("*") if path.is_file()] != []
-    assert list(tmp_path.iterdir()) == []
+        assert [path for path in spills.rglob("*") if path.is_file()] != []
+    assert list(spills.iterdir()) == []
