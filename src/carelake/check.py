@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 from zoneinfo import available_timezones
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -207,7 +206,7 @@ def _keyless(page: Page, name: str, feed: Mapping[str, Any], table: Page) -> Ite
 def bare_column(expression: object) -> str | None:
     """The column that an expression is, if it is no more than that."""
     try:
-        tree = sqlglot.parse_one(str(expression), dialect=sql.HOME)
+        tree = sql.tree_of(str(expression))
     except SqlglotError:
         return None
     return tree.name if isinstance(tree, exp.Column) else None

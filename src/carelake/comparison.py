@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-import sqlglot
 from sqlglot import exp
 
 from . import recompute, sql
@@ -65,7 +64,7 @@ def _carried(one: Reconciliation, mart: Mart) -> Iterator[Comparison]:
 def _fact(select: str) -> recompute.Fact | None:
     """The fact of all rows that a SELECT makes; None if it makes none, or leaves some out."""
     fact = recompute.fact(select)
-    return None if fact is None or sqlglot.parse_one(select, dialect=sql.HOME).find(exp.Where) else fact
+    return None if fact is None or sql.tree_of(select).find(exp.Where) else fact
 
 
 @cache
@@ -112,7 +111,7 @@ def side_by_side(left: str, right: str) -> str:
 @cache
 def _apart(select: str) -> str:
     """`select` with a relation of the run in place of what is no table of the lake."""
-    tree = sqlglot.parse_one(select, dialect=sql.HOME)
+    tree = sql.tree_of(select).copy()
     for table in tree.find_all(exp.Table):
         if table.db in APART:
             held = exp.to_table(f"{APART[table.db]}{table.name}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import sqlglot
 from sqlglot import exp
 
 from . import plan, sql
@@ -43,7 +42,7 @@ def _columns(engine: Engine, name: str) -> list[str]:
 
 def _missing(expression: str, there: dict[str, str]) -> list[str]:
     known = {name.lower() for name in there}
-    columns = sqlglot.parse_one(expression, dialect=sql.HOME).find_all(exp.Column)
+    columns = sql.tree_of(expression).find_all(exp.Column)
     return sorted({column.name for column in columns if column.name.lower() not in known})
 
 

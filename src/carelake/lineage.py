@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 
-import sqlglot
 from sqlglot import exp
 
 from .errors import choose
@@ -49,7 +48,7 @@ from .reach import (
     through,
     union,
 )
-from .sql import HOME
+from .sql import HOME, tree_of
 
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 TESTS = (*COMPARISONS, exp.Between, exp.In, exp.RegexpLike)
@@ -72,7 +71,7 @@ SCOPES = count()
 
 def trace(select: str, known: Mapping[str, Relation], kinds: Kinds) -> dict[str, Flows]:
     """Column of a SELECT over `known` relations -> all that reaches it. Raises `Untraceable`."""
-    return dict(_query(sqlglot.parse_one(select, dialect=HOME), known, kinds))
+    return dict(_query(tree_of(select), known, kinds))
 
 
 def _query(node: exp.Expr, known: Mapping[str, Relation], kinds: Kinds) -> Columns:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
-import sqlglot
 from sqlglot import exp
 
 from .model import Rule, Table
-from .sql import HOME, quoted
+from .sql import HOME, quoted, tree_of
 
 DAY = "_lake_as_of"  # the day of the load that brought the row stands beside it, so that a rerun judges alike
 TOMORROW = "_lake_tomorrow"  # a day after its load was extracted: no clock and no time zone is that far ahead
@@ -207,8 +206,3 @@ def _qualified(must: str, table: str) -> str:
 def _outer(tree: exp.Expr) -> list[exp.Column]:
     """The columns of a rule that are not a subquery's."""
     return [column for column in tree.find_all(exp.Column, bfs=False) if not column.find_ancestor(exp.Query)]
-
-
-@cache
-def tree_of(must: str) -> exp.Expr:
-    return sqlglot.parse_one(must, dialect=HOME)

@@ -16,7 +16,7 @@ from functools import cache
 import sqlglot
 from sqlglot import exp
 
-from .sql import HOME
+from .sql import HOME, tree_of
 
 COMPARED = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ)
 NOT_OF_ONE_ROW = (exp.AggFunc, exp.Window, exp.Subquery, exp.Query, exp.Exists)
@@ -52,7 +52,7 @@ def proven(select: str, key: str) -> Fact | None:
 @cache
 def fact(select: str) -> Fact | None:
     """What a SELECT says of itself, if it is a fact's, whatever its key."""
-    tree = sqlglot.parse_one(select, dialect=HOME)
+    tree = tree_of(select)
     if not isinstance(tree, exp.Select) or not _is_by_row(tree, len(tree.args.get("joins") or [])):
         return None
     inner = _inner(tree)
@@ -79,9 +79,9 @@ def _read_beside(tree: exp.Select) -> set[str]:
 
 def over(rows: str, select: str) -> str:
     """The `select` of a fact, over `rows`, a SELECT from its driver, instead of all that its driver has."""
-    tree = sqlglot.parse_one(select, dialect=HOME)
+    tree = tree_of(select).copy()
     driver = next(_first(tree).find_all(exp.Table))
-    some = sqlglot.parse_one(rows, dialect=HOME)
+    some = sqlglot.parse_one(rows, dialect=HOME)  # its keys are of this once
     driver.replace(exp.Subquery(this=some, alias=exp.TableAlias(this=exp.to_identifier(driver.alias_or_name))))
     return tree.sql(HOME)
 

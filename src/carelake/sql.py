@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlglot
 from sqlglot import ErrorLevel, exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
 from .respell import FORMATS, is_format, is_try_strptime, respell
 
@@ -150,9 +150,21 @@ def refused_in_question(question: str) -> list[tuple[str, str]]:
     return _refused(question, _QUESTION)
 
 
+@lru_cache(maxsize=1000)  # each is asked several times, and reading takes longer than most of what is asked
+def tree_of(text: str) -> exp.Expr:
+    """What one SELECT or expression says. It is the same tree for all who ask: whoever changes it, changes a copy.
+
+    Raises `SqlglotError`, or `ValueError`, where it cannot be read as one.
+    """
+    trees = sqlglot.parse(text, dialect=HOME)
+    if len(trees) != 1 or trees[0] is None:
+        raise ParseError("not one statement")
+    return trees[0]
+
+
 def columns_of(select: str) -> list[str]:
     """The names of the columns that come out of a SELECT."""
-    tree = sqlglot.parse_one(select, dialect=HOME)
+    tree = tree_of(select)
     return [column.alias_or_name for column in tree.selects] if isinstance(tree, exp.Query) else []
 
 
@@ -162,14 +174,9 @@ def tables_of(select: str) -> list[str]:
     >>> tables_of("WITH stay AS (SELECT a FROM silver.visit) SELECT a FROM stay INNER JOIN gold.dim_date ON a = b")
     ['gold.dim_date', 'silver.visit']
     """
-    return list(_tables_of(select))
-
-
-@cache  # a run asks more than once of each mart, and reading SQL takes longer than most of what is asked
-def _tables_of(select: str) -> tuple[str, ...]:
-    tree = sqlglot.parse_one(select, dialect=HOME)
+    tree = tree_of(select)
     named = {".".join(part.name for part in table.parts) for table in tree.find_all(exp.Table)}
-    return tuple(sorted(named - {cte.alias for cte in tree.find_all(exp.CTE)}))
+    return sorted(named - {cte.alias for cte in tree.find_all(exp.CTE)})
 
 
 def _rename(node: exp.Expr, called: Callable[[str], str]) -> None:
@@ -185,10 +192,8 @@ def _rename(node: exp.Expr, called: Callable[[str], str]) -> None:
 
 def _refused(sql: str, allowed: tuple[type[exp.Expr], ...]) -> list[tuple[str, str]]:
     try:
-        (tree,) = sqlglot.parse(sql, dialect=HOME)
+        tree = tree_of(sql)
     except (SqlglotError, ValueError):
-        tree = None
-    if tree is None:
         return [(UNREADABLE, "one that DuckDB understands, with every bracket and quote closed")]
     if exp.Select in allowed and not isinstance(tree, exp.Query):
         return [(_name(tree), ANY)]

@@ -42,7 +42,7 @@ def _reasons(declared: Declarations, table: Table, rule: Rule, source: str) -> I
     empty = _empty(table, [feed for feed in mine if feed.fills == table.name])
     if others or unknown:
         yield f"{source} has no {', '.join(others)}" if others else f"nothing fills {', '.join(unknown)}"
-    elif is_null(quality.tree_of(rule.must), empty):
+    elif is_null(sql.tree_of(rule.must), empty):
         lacking = [name for name in quality.columns_of(rule.must) if name in empty]
         yield f"{source} does not have {', '.join(lacking)}"
 
