@@ -18,15 +18,17 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import duckdb
 import pytest
 from cases import some
 from deltalake import DeltaTable, TableFeatures
 from small_lake import CLAIMS, KEY, NOW, Small, contents, copied, everything_said, failed, step
 
-from carelake import errors, foresee, migrate, project
+from carelake import culprit, errors, foresee, migrate, project
 from carelake.engine.duck import Duck
 from carelake.engine.duck_write import TableUpgraded
 from carelake.errors import LakeBusy, LakeDamaged, SettingMissing, SettingUnfit, VaultKeyWrong
+from carelake.foreign import failed as engine_failed
 from carelake.foreign import in_our_words
 from carelake.lake import opened
 from carelake.serve import door
@@ -238,8 +240,30 @@ def test_ctrl_c_stops_the_run_and_not_only_what_the_engine_did(tmp_path: Path, r
 def test_what_finds_no_memory_is_told_of_memory(tmp_path: Path) -> None:
     duck = Duck({"silver": tmp_path}, tmp_path / "staging", memory="20MB")
     duck.db.execute("SET max_temp_directory_size = '0KB'")
-    with pytest.raises(errors.EngineFailed, match=r"OutOfMemoryException.(?s:.*) too little memory: raise `memory`"):
+    with pytest.raises(errors.EngineFailed, match=r"OutOfMemory\.(?s:.*) too little memory: raise `memory`"):
         duck.ask("SELECT LIST(i) AS numbers FROM RANGE(20000000) AS t(i)")
+
+
+PAIRS = "SELECT a.year FROM gold.dim_date AS a, gold.dim_date AS b ORDER BY b.calendar_date, a.calendar_date"
+
+
+@pytest.mark.parametrize("words", [("status",), ("kpi",), ("query", PAIRS), ("run",), ("releases",)])
+def test_too_little_memory_is_no_damage_and_no_mistake_of_a_question(small: Small, words: tuple[str, ...]) -> None:
+    small.say("lake.yml", "engine: duck", "engine: duck\nmemory: 1MB")
+    told = small.command(*words)
+    assert (told.returncode, told.stderr[:8]) == (40, b"LAKE-401"), told.stderr
+    assert b"raise `memory` in lake.yml" in told.stderr
+    small.say("lake.yml", "memory: 1MB", "memory: 2GB")
+    assert (failed(small.run(1)), small.one("SELECT COUNT(*) FROM silver.patient")) == ({}, 3)
+
+
+def test_what_finds_no_memory_is_neither_a_mart_nor_a_table_that_is_unfit(small: Small) -> None:
+    with opened(small.project, small.environment, writing=False) as lake:
+        lacking = engine_failed("replace", duckdb.OutOfMemoryException("Out of Memory Error: of a word in no message"))
+        assert culprit.in_mart(lake.engine, lake.declared.marts["ar_aging"], lacking) is lacking
+        assert culprit.in_table(lake.engine, lake.declared.tables["claim"], lake.declared.feeds, lacking) is lacking
+    assert "too little memory" in str(lacking)
+    assert "of a word" not in str(lacking)
 
 
 def test_runs_and_questions_hold_what_lake_yml_lets_them(small: Small) -> None:

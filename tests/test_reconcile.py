@@ -184,6 +184,15 @@ def test_what_is_lost_or_altered_on_the_way_holds_the_release_until_all_is_read_
     assert small.ask("SELECT amount FROM silver.transaction WHERE transaction_id = 'T5'") == [(Decimal("40.50"),)]
 
 
+def test_a_number_that_no_sum_could_hold_stops_no_feed(small: Small) -> None:
+    """SQLite fails where 64 bits do not hold a sum; what is no amount of money is added up on neither side."""
+    huge = T5.replace("'T5'", "'T6'").replace("40.5", "1e17"), T5.replace("'T5'", "'T7'").replace("40.5", "-5e16")
+    small.sql(T5, *huge, huge[1].replace("'T7'", "'T8'"))
+    did = small.run(1)
+    assert (failed(did), bad(did)) == ({}, {})
+    assert did.released == 2
+
+
 # --- the billing system -----------------------------------------------------------------------------------------------
 
 

@@ -56,7 +56,8 @@ def test_the_jars_of_the_tests_are_those_that_users_get():
 def test_what_only_looks_at_a_lake_of_spark_needs_none(small, monkeypatch):
     monkeypatch.setattr(spark_session, "find_spec", lambda name: None)
     small.say("lake.yml", "engine: duck", "engine: spark")
-    for words in (["status"], ["plan"], ["check"], ["quality"], ["reconcile"], ["kpi"], ["alerts", "list"]):
+    looks = ("status", "plan", "check", "quality", "reconcile", "kpi", "alerts list", "releases", "hold list", "verify")
+    for words in (*map(str.split, looks), ["report"], ["migrate", "--dry-run"]):
         told = small.invoke(*words)
         assert (words, told.exit_code, told.exception) == (words, 0, None)
     with pytest.raises(SparkMissing, match=r"carelake\[spark\]"):
@@ -64,7 +65,11 @@ def test_what_only_looks_at_a_lake_of_spark_needs_none(small, monkeypatch):
 
 
 def test_options_of_java_do_not_take_the_place_of_those_that_keep_it_silent(tmp_path: Path) -> None:
-    name = "spark.driver.extraJavaOptions"
-    mine = spark_session._configured(tmp_path, {})[name].split()
-    assert mine == [f"-Djava.io.tmpdir={tmp_path}", f"-Dlog4j2.configurationFile=file://{tmp_path}/log4j2.properties"]
-    assert spark_session._configured(tmp_path, {name: "-Xss8m -Dlog4j2.configurationFile=x"})[name].split()[2:] == mine
+    silent = ["-Dlog4j2.configurationFile=there-is-none", "-Dlog4j2.level=OFF"]
+    for name, mine in (
+        ("spark.driver.extraJavaOptions", [f"-Djava.io.tmpdir={tmp_path}", *silent]),
+        ("spark.executor.extraJavaOptions", silent),
+    ):
+        assert spark_session._configured(tmp_path, {})[name].split() == mine
+        theirs = {name: "-Xss8m -Dlog4j2.configurationFile=x"}
+        assert spark_session._configured(tmp_path, theirs)[name].split()[2:] == mine

@@ -11,7 +11,7 @@ from typing import Any
 from . import quality, release, score, standing, unjudged
 from .errors import QuestionRefused, choose
 from .labels import Hiding, denied
-from .lake import Lake, light, opened
+from .lake import Lake, opened
 from .model import Count, Rule, Table
 
 SHOWN = 1_000  # keys of rows that break a rule
@@ -27,7 +27,7 @@ class Assessment:
 
 def assess(project: Path) -> Assessment:
     """Counts, scores and verdicts as they stand. Empty before the first run."""
-    with opened(project, {}, writing=False, engine=light(project)) as lake:
+    with opened(project, {}, writing=False) as lake:
         if lake.engine.version(release.TABLE) is None:
             return Assessment([], [], [], [])
         counts = standing.latest(lake.engine, lake.declared)

@@ -17,6 +17,8 @@ from .model import Feed, Mart, Table
 
 def in_table(engine: Engine, table: Table, feeds: Sequence[Feed], failed: EngineFailed) -> LakeError:
     """What to say of a refinement that failed while its pending rows are shown; `failed` itself if nothing is found."""
+    if failed.lacks_memory:
+        return failed
     for feed in feeds:
         there = engine.columns(plan.pending(feed))
         for name, expression in feed.columns.items() if there else ():
@@ -30,8 +32,10 @@ def in_table(engine: Engine, table: Table, feeds: Sequence[Feed], failed: Engine
     return failed
 
 
-def in_mart(engine: Engine, mart: Mart) -> LakeError:
+def in_mart(engine: Engine, mart: Mart, failed: EngineFailed) -> LakeError:
     """What to say of a mart that an engine could not build."""
+    if failed.lacks_memory:
+        return failed
     read = (f"{name}({', '.join(_columns(engine, name))})" for name in sorted(sql.tables_of(mart.select)))
     return SqlUnfit(f"the mart gold.{mart.name} cannot be computed.", f"It reads: {'; '.join(read)}.")
 

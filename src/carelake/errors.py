@@ -271,9 +271,9 @@ class EngineFailed(LakeError):
     exit_code = 40
     why = "Nothing was written: a verb happens whole or not at all."
 
-    def __init__(self, verb: str, what: str) -> None:
-        fix = "Most often a value is not of its column's type: the rules of the table count such rows."
-        if "OutOfMemory" in what:
+    def __init__(self, verb: str, what: str, *, lacks_memory: bool = False) -> None:
+        self.lacks_memory, fix = lacks_memory, "Most often a value is not of its column's type: rules count such rows."
+        if lacks_memory:
             fix = "It went to disk, and still had too little memory: raise `memory` in lake.yml, or let Spark do it."
         super().__init__(f"the engine stopped in '{verb}' with {what}.", fix)
 

@@ -50,7 +50,13 @@ def _named(verb: str, error: Exception) -> LakeError:
     if is_denied(error):
         fix = "Let the user that CareLake runs as write to the folders that lake.yml names as roots."
         return LakeUnwritable(f"a folder of the lake may not be written in '{verb}'.", fix)
-    return EngineFailed(verb, type(error).__name__)
+    return failed(verb, error)
+
+
+def failed(verb: str, error: Exception) -> EngineFailed:
+    """An engine stopped in a verb, maybe for want of memory. Answers that stream say so in an OSError."""
+    lacks_memory = _says(error, "out of memory", "outofmemory")
+    return EngineFailed(verb, "OutOfMemory" if lacks_memory else type(error).__name__, lacks_memory=lacks_memory)
 
 
 def is_no_space(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import epochs, gold, migrate, pipeline, quality, refinery, release, silver
-from .lake import Lake, light, opened
+from .lake import Lake, opened
 from .model import Feed, Mart
 
 
@@ -25,7 +25,7 @@ class Foreseen:
 
 def plan(project: Path, environment: Mapping[str, str], now: datetime, as_of: date | None = None) -> list[Foreseen]:
     """Every step the next run would take, in order. Raises what opening the lake raises."""
-    with opened(project, environment, writing=False, engine=light(project)) as lake:
+    with opened(project, environment, writing=False) as lake:
         changed = [*_changed(lake), *_rules(lake), *_left_out(lake)]
         return [*changed, *_feeds(lake), *_tables(lake), *_marts(lake, lake.as_of(as_of, now))]
 
@@ -135,7 +135,7 @@ def _how(mart: Mart) -> str:
 
 def status(project: Path) -> dict[str, Any]:
     """The latest release, the last run and where every feed stands, as plain values."""
-    with opened(project, {}, writing=False, engine=light(project)) as lake:
+    with opened(project, {}, writing=False) as lake:
         is_made = lake.engine.version(release.TABLE) is not None
         latest = release.latest(lake.engine) if is_made else None
         steps = _last_steps(lake) if is_made else []

@@ -100,8 +100,8 @@ def _build(engine: Engine, looked_up: LookedUp, mart: Mart, as_of: date, note: s
             return renewed
         engine.replace(f"gold.{mart.name}", mart.select, as_of, note)
         return int(engine.ask(f"SELECT COUNT(*) AS n FROM gold.{mart.name}").to_pylist()[0]["n"])
-    except EngineFailed:
-        raise culprit.in_mart(engine, mart) from None
+    except EngineFailed as error:
+        raise culprit.in_mart(engine, mart, error) from None
 
 
 def _before(engine: Engine, mart: Mart, now: Mapping[str, Any]) -> Before | None:

@@ -118,8 +118,9 @@ def opened(
     first: First = lambda lake: None,
     engine: str = "",
 ) -> Iterator[Lake]:
-    """The lake of `project`. Who writes is alone; who reads finds it as it is, and makes nothing. `first` is what a
-    writer does before it is asked whether the lake is of these declarations. `engine` is another one than lake.yml's.
+    """The lake of `project`. Who writes is alone, with the engine of lake.yml; who reads finds it as it is, makes
+    nothing, and has the embedded engine, which starts at once, if that can read it. `first` is what a writer does
+    before it is asked whether the lake is of these declarations. `engine` is another one.
 
     Raises `ProjectMissing`, `DeclarationsRefused`, `SettingMissing`, and for a writer `LakeBusy`, `LakeUnwritable`,
     `LakeDamaged` if tables are gone, `LakeOutdated` if the declarations want what cannot be had by adding columns.
@@ -131,21 +132,12 @@ def opened(
     with _alone(roots["audit"]) if writing else nullcontext():
         if writing:
             orphans.end(originals / "staging")
-        lake = _found(project, environment, engine=engine)
+        lake = _found(project, environment, engine=engine or (declared.place.engine if writing else ""))
         if writing:
             first(lake)
             _create(lake)
         silver.define(lake.engine, declared)
         yield lake
-
-
-def light(project: Path) -> str:
-    """The engine for those who read little: the embedded one, which starts at once, if it can read the lake.
-
-    Raises `ProjectMissing` and `DeclarationsRefused`.
-    """
-    declared = declare.read(project)
-    return declared.place.engine if is_upgraded(root(project, declared, "lake")) else Place.engine
 
 
 def is_upgraded(lake: Path) -> bool:
@@ -160,12 +152,12 @@ def still(project: Path, environment: Mapping[str, str], engine: str = "") -> It
 
     Raises what `opened` raises, and `LakeMissing` if there is none yet.
     """
-    _, roots, originals = _placed(project)
+    declared, roots, originals = _placed(project)
     if not (roots["audit"] / "audit").is_dir():
         raise LakeMissing("nothing is stored where lake.yml says that the lake is.", "Run `carelake run` first.")
     with _alone(roots["audit"]):
         orphans.end(originals / "staging")
-        with opened(project, environment, writing=False, engine=engine) as lake:
+        with opened(project, environment, writing=False, engine=engine or declared.place.engine) as lake:
             yield lake
 
 
@@ -195,7 +187,8 @@ def _placed(project: Path) -> tuple[Declarations, dict[str, Path], Path]:
 
 def _found(project: Path, environment: Mapping[str, str], damaged: list[str] | None = None, engine: str = "") -> Lake:
     declared, roots, originals = _placed(project)
-    asked = _engine(engine or declared.place.engine)(declared, roots, originals / "staging", damaged)
+    light = declared.place.engine if is_upgraded(roots["audit"]) else Place.engine
+    asked = _engine(engine or light)(declared, roots, originals / "staging", damaged)
     return Lake(project, declared, Secrets(project, environment), asked, Ledger(asked, originals / "bronze"))
 
 

@@ -61,6 +61,7 @@ class Duck:
     has_others = False
     scratch: Path | None = None  # nothing of it lasts from one verb to the next
 
+    @in_our_words("open")
     def __init__(
         self, roots: Mapping[str, Path], staging: Path, memory: str = "2GB", damaged: list[str] | None = None
     ) -> None:
@@ -89,6 +90,8 @@ class Duck:
             whole = self.stored.is_whole(table)
             refuse_upgraded(self.stored.open(table), table)
             self._open(table)
+        except duckdb.OutOfMemoryException:
+            raise
         except (DeltaError, duckdb.Error):
             whole = False
         if not whole:

@@ -20,9 +20,11 @@ from . import orphans
 
 DELTA = "io.delta:delta-spark_4.2_2.13:4.4.0"  # tools/jars.lock pins what it consists of
 SMALL = str(100 * 1024 * 1024)  # bytes: what compaction makes files of, and below which it takes them together
-LOGGING = "rootLogger.level = off\n"  # Spark's own words quote values of rows
+# Spark's own words quote values of rows. Without a file of that name, Log4j has no configuration but its own, and that
+# is off; also on a worker of a cluster that has a file of its own, and keeps what executors write.
+SILENT = "-Dlog4j2.configurationFile=there-is-none -Dlog4j2.level=OFF"
 PYTHONS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger", "py4j")  # and so do those of its Python part
-LOCAL, JAVA = "local[*]", "spark.driver.extraJavaOptions"
+LOCAL, JAVA, JAVA_FAR = "local[*]", "spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"
 FIXED: Mapping[str, str] = {  # of the process: no session can change it
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -73,17 +75,22 @@ class SparkMissing(LakeError):
 def started(scratch: Path, settings: Mapping[str, str]) -> Any:
     """A session of its own in the one Spark of this process, which is started if need be.
 
-    Raises `SparkMissing` where there is no pyspark or no Java.
+    Raises `SparkMissing` where there is no pyspark or no Java, or where a cluster does not take it.
     """
     refuse_missing()
-    from pyspark import SparkContext
-    from pyspark.sql import SparkSession
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
 
-    running = SparkContext._active_spark_context
-    first = SparkSession.builder.getOrCreate() if running else _start(scratch, settings)
-    session = first.newSession()
-    for name, value in SESSION.items():
-        session.conf.set(name, value)
+    try:
+        session = _first(scratch, settings).newSession()
+        for name, value in SESSION.items():
+            session.conf.set(name, value)
+    except (PySparkException, Py4JError, RuntimeError, OSError):
+        fix = (
+            "Try `java -version`: Spark 4.2 needs 17 or 21. Without a network its jars must lie in pyspark/jars. Where"
+            " lake.yml names a `spark.master`, look whether it answers, and what it says of its workers."
+        )
+        raise SparkMissing("Spark did not start, or its cluster let it go at once.", fix) from None
     return session
 
 
@@ -102,21 +109,20 @@ def refuse_missing() -> None:
         raise SparkMissing(f"no Java was found: {where}.", fix)
 
 
-def _start(scratch: Path, settings: Mapping[str, str]) -> Any:
-    from pyspark.errors import PySparkException
+def _first(scratch: Path, settings: Mapping[str, str]) -> Any:
+    """The session with which the Spark of this process was started, or is."""
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
+    if SparkContext._active_spark_context:
+        return SparkSession.builder.getOrCreate()
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # it would take whichever stands first in PATH
     builder = SparkSession.builder
     for name, value in _configured(scratch, settings).items():
         builder = builder.config(name, value)
-    try:
-        with _unheard():
-            session = builder.getOrCreate()
-    except (PySparkException, RuntimeError, OSError):
-        fix = "Try `java -version`: Spark 4.2 needs 17 or 21. Without a network its jars must lie in pyspark/jars."
-        raise SparkMissing("Spark did not start.", fix) from None
+    with _unheard():
+        session = builder.getOrCreate()
     atexit.register(_end, scratch)
     session.sparkContext.setLogLevel("OFF")
     orphans.note(scratch, int(session.sparkContext._jvm.java.lang.ProcessHandle.current().pid()))
@@ -153,18 +159,15 @@ def _unheard() -> Iterator[None]:
 
 def _configured(scratch: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Ours, and what lake.yml says otherwise. Options of Java come together; ours last, which keep it silent."""
-    placed = _placed(scratch)
-    together = f"{settings.get(JAVA, '')} {placed[JAVA]}".strip()
-    return {**placed, **FIXED, **settings, JAVA: together}
+    ours = {**_placed(scratch), **FIXED}
+    together = {name: f"{settings.get(name, '')} {ours[name]}".strip() for name in (JAVA, JAVA_FAR)}
+    return {**ours, **settings, **together}
 
 
 def _placed(scratch: Path) -> dict[str, str]:
     """Where what Spark writes beside tables lies, and who may reach it: nobody but this machine, unless a master is
     set.
     """
-    logging = scratch / "log4j2.properties"
-    logging.write_text(LOGGING, encoding="utf-8")
-    java = shlex.join([f"-Djava.io.tmpdir={scratch}", f"-Dlog4j2.configurationFile={logging.as_uri()}"])
     jars = {} if _has_delta() else {"spark.jars.packages": DELTA}
     return {
         "spark.master": LOCAL,
@@ -172,7 +175,8 @@ def _placed(scratch: Path) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        JAVA: java,
+        JAVA: f"{shlex.quote(f'-Djava.io.tmpdir={scratch}')} {SILENT}",
+        JAVA_FAR: SILENT,
         "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),  # of this machine; a cluster needs more
         **jars,
     }

@@ -10,7 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from ..errors import LakeDamaged, LakeError, LakeFull, QuestionFailed
-from ..foreign import is_no_space
+from ..foreign import failed, is_no_space
 
 MEND = "Run `carelake run`, which makes anew what can be made of bronze; bring the rest back from the backup."
 AT_ONCE = 10_000  # rows of an answer that are handed out together
@@ -69,4 +69,6 @@ def stopped(error: Exception, *, is_damaged: bool) -> LakeError:
         return LakeFull("there was no space left for what the question spills.", "Free some, or ask for less.")
     if is_damaged:
         return LakeDamaged("a file that the question reads is gone, or is not what was written.", MEND)
+    if (why := failed("ask", error)).lacks_memory:
+        return why
     return QuestionFailed("the engine stopped before the end.", "Most often a value cannot be cast: use TRY_CAST.")

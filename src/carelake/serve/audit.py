@@ -7,13 +7,13 @@ from pathlib import Path
 
 from .. import asked
 from ..asked import Told
-from ..lake import light, opened
+from ..lake import opened
 from .asker import Asker
 
 
 def questions(project: Path, environment: Mapping[str, str]) -> list[Told]:
     """Everything that was asked for: see asked.py."""
-    with opened(project, environment, writing=False, engine=light(project)) as lake:
+    with opened(project, environment, writing=False) as lake:
         return asked.questions(lake)
 
 

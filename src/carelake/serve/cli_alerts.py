@@ -16,11 +16,11 @@ app = typer.Typer(help="See what runs came upon and is still so, and say who loo
 @app.command("list")
 def list_alerts(as_json: Json = False) -> None:
     """List the alerts that are open: since when, what, and who looks after it."""
-    from ..lake import light, opened
+    from ..lake import opened
     from ..tell import telling
     from . import show_alerts
 
-    with opened(State.project, os.environ, writing=False, engine=light(State.project)) as lake:
+    with opened(State.project, os.environ, writing=False) as lake:
         found = telling.listed(lake)
     if as_json:
         typer.echo(json.dumps(found, default=str))

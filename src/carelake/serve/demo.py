@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,8 @@ def play(folder: Path, patients: int) -> int:
         truth = synth.make(folder / "hospitals", patients=patients, day=day)
         began = time.monotonic()
         with show.progress(quiet=False) as watch:
-            as_of = synth.AS_OF + timedelta(days=day - 1)
-            did = pipeline.run(made, os.environ, datetime.now(UTC), as_of=as_of, watch=watch)
+            _seen_from(synth.AS_OF + timedelta(days=day - 1), made / "lake.yml")
+            did = pipeline.run(made, os.environ, datetime.now(UTC), watch=watch)
         spent += time.monotonic() - began
         show.run(did)
         if code := did.exit_code(strict=False):
@@ -101,6 +102,11 @@ def play(folder: Path, patients: int) -> int:
         "  docs/index.md                      everything else"
     )
     return 0
+
+
+def _seen_from(day: date, page: Path) -> None:
+    """The day stands in lake.yml, so that who runs the lake once more finds the figures that the demo has shown."""
+    page.write_text(re.sub(r"^as_of: \S+", f"as_of: {day}", page.read_text("utf-8"), flags=re.MULTILINE), "utf-8")
 
 
 def _command() -> str:

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from .. import comparison, reckoning, reconcile
 from ..errors import QuestionRefused, choose
-from ..lake import light, opened
+from ..lake import opened
 from ..model import Reconciliation
 from ..sql import HOME
 from . import door
@@ -58,7 +58,7 @@ def read(project: Path, name: str = "") -> list[Told]:
 
     Raises `QuestionRefused` for a name that there is not, and before the first run.
     """
-    with opened(project, {}, writing=False, engine=light(project)) as lake:
+    with opened(project, {}, writing=False) as lake:
         known = lake.declared.reconciliations
         if name and name not in known:
             raise QuestionRefused(f"there is no reconciliation '{name}'.", choose(name, known))

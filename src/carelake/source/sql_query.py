@@ -77,18 +77,22 @@ def count(relation: Relation, figures: Sequence[str], *conditions: str | None, s
 
 def added_up(relation: Relation, reading: Reading) -> tuple[str, str] | None:
     """SQL of what a column comes to, and portable SQL of what each of its values adds once it is landed; None if it
-    holds no numbers. Of binary fractions, as all of SQLite's are, whole cents are added up: their sum is exact.
+    holds no numbers. Of binary fractions, as all of SQLite's are, whole cents are added up: their sum is exact. What is
+    no amount of money is left out on both sides: SQLite adds up 64 bits, and fails where they do not hold the sum.
     """
     dialect, name = relation.dialect, quoted(relation.dialect, reading.name)
     base = column.base if (column := relation.column(reading.name)) else ""
     if pa.types.is_decimal(reading.type) or (pa.types.is_integer(reading.type) and dialect not in {"tsql", "sqlite"}):
         return AS_TEXT[dialect].format(f"SUM({name})"), "{0}"
     if dialect == "sqlite" and re.search(r"real|floa|doub|num|dec|int", base):
-        number = f"CASE WHEN TYPEOF({name}) IN ('integer', 'real') THEN {name} END"
+        number = f"CASE WHEN TYPEOF({name}) IN ('integer', 'real') AND {name} {MONEY} THEN {name} END"
         return f"SUM(CAST({_cents(number)} AS INTEGER)) || 'e-2'", LANDED_CENTS
     cut = {("postgres", "double precision"): "TRUNC({})", ("mysql", "double"): "TRUNCATE({}, 0)"}.get((dialect, base))
-    total = f"SUM({cut.format(_cents(name))}) / 100" if cut else ""
+    total = f"SUM({cut.format(_cents(f'CASE WHEN {name} {MONEY} THEN {name} END'))}) / 100" if cut else ""
     return (AS_TEXT[dialect].format(f"({total})"), LANDED_CENTS) if cut else None
+
+
+MONEY = "BETWEEN -1e12 AND 1e12"  # a trillion, of which 64 bits hold the cents of 92,000
 
 
 def _cents(number: str) -> str:
@@ -96,7 +100,10 @@ def _cents(number: str) -> str:
     return f"(({number}) * 100 + CASE WHEN ({number}) < 0 THEN -0.5 ELSE 0.5 END)"
 
 
-LANDED_CENTS = f"CAST(TRY_CAST(TRUNC({_cents('TRY_CAST({0} AS DOUBLE)')}) AS BIGINT) AS DECIMAL(20, 0)) * 0.01"
+_LANDED = "TRY_CAST({0} AS DOUBLE)"
+LANDED_CENTS = (
+    f"CAST(CAST(TRUNC({_cents(f'CASE WHEN {_LANDED} {MONEY} THEN {_LANDED} END')}) AS BIGINT) AS DECIMAL(20, 0)) * 0.01"
+)
 
 
 def not_whole(relation: Relation, column: str) -> str:
