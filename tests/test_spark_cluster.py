@@ -38,7 +38,7 @@ from carelake.lake import opened
 project = Path(sys.argv[1])
 did = pipeline.run(project, os.environ, datetime.fromisoformat(sys.argv[2]))
 assert not [step for step in did.steps if step.outcome == "failed"], did
-with opened(project, os.environ, writing=False) as lake:
+with opened(project, os.environ, writing=False, engine="spark") as lake:
     try:
         lake.engine.ask("SELECT CAST(CONCAT('{QUOTED}', patient_id) AS INTEGER) AS n FROM silver.patient")
     except LakeError as error:

@@ -14,7 +14,7 @@ SPARKS, ENCRYPTED = "spark.", "spark.io.encryption.enabled"
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 OF_ENGINES = {  # word -> what it must look like, and is called
     "memory": (re.compile(r"[1-9][0-9]{0,5}[MG]B"), "size", "Write `memory: 8GB`, or `memory: 900MB`."),
-    "readers": (re.compile(r"[1-9][0-9]{0,3}"), "number of readers", "Write `readers: 16`, or 1 for one at a time."),
+    "readers": (re.compile(r"[1-9][0-9]{0,3}"), "number of readers", "Write `readers: 16`; it may be 1 to 9999."),
 }
 OF_NUMBERS = {"type", "from", "to"}  # the words of a setting that is a whole number
 
